@@ -1,0 +1,504 @@
+"""The declaration of a component, and what is made of it: the app and the commands."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import MetaData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from tmfkit import deadletter, docs, errors, migrate, openapi
+from tmfkit.canvas import CanvasAddresses
+from tmfkit.context import Context
+from tmfkit.database import Database, dsn
+from tmfkit.door import Door
+from tmfkit.follow import Follow, Following, Listeners
+from tmfkit.hub import HubEndpoint
+from tmfkit.network import Callbacks
+from tmfkit.relay import Relay
+from tmfkit.resource import Resource
+from tmfkit.router import Endpoint, ResourceRoutes
+from tmfkit.security import ClaimMapping, ClientCredentials, Verifier, announce_mode
+from tmfkit.settings import Settings
+from tmfkit.signals import Signals
+from tmfkit.store import Shelf
+from tmfkit.tables import KernelTables, document_table, kernel_tables
+from tmfkit.telemetry import FASTAPI_TELEMETRY_OFF, Telemetry, TelemetrySettings
+from tmfkit.types import Entity
+from tmfkit.upstream import Upstream
+from tmfkit.versions import View, view
+from tmfkit.worker import Every, Worker
+from tmfkit.write import Form
+
+log = logging.getLogger("tmfkit")
+Command = Callable[["Component", Sequence[str]], Awaitable[int] | int]
+
+
+@dataclass(frozen=True)
+class Api:
+    """One TMF Open API (or one of our own by the same rules), with the versions in which it is served."""
+
+    id: str
+    name: str
+    versions: tuple[str, ...]
+    resources: tuple[Resource, ...]
+
+    @property
+    def newest(self) -> str:
+        return max(self.versions)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A whole component on one screen: what it serves, hears, does by itself, and depends on."""
+
+    name: str
+    package: str
+    settings: type[Settings]
+    apis: tuple[Api, ...]
+    metadata: MetaData = field(default_factory=MetaData)
+    routes: tuple[APIRouter, ...] = ()
+    follows: tuple[Follow, ...] = ()
+    flows: tuple[Every, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    commands: Mapping[str, Command] = field(default_factory=dict)
+    version: str = "0.1.0"
+
+    @cached_property
+    def kernel(self) -> KernelTables:
+        return kernel_tables(self.metadata)
+
+    @cached_property
+    def shelves(self) -> dict[type[Entity], Shelf]:
+        kernel = self.kernel
+        return {
+            r.model: Shelf(r, api.name, document_table(self.metadata, r), kernel)
+            for api in self.apis
+            for r in api.resources
+        }
+
+    @cached_property
+    def schema(self) -> MetaData:
+        """All tables of the component: its own, its documents', the kernel's."""
+        _ = self.shelves
+        return self.metadata
+
+    @cached_property
+    def views(self) -> dict[tuple[str, str, str], View]:
+        """(api name, version, resource name) -> view."""
+        return {
+            (api.name, version, r.name): view(r, version, api.newest)
+            for api in self.apis
+            for version in api.versions
+            for r in api.resources
+        }
+
+    @property
+    def all_dependencies(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.dependencies, *(f.dependency for f in self.follows)]))
+
+    def base(self, settings: Settings | None = None) -> str:
+        path = settings.base_path if settings is not None else None
+        return "/" + (path if path is not None else self.name).strip("/") if path != "/" else ""
+
+    # --- the app ---
+
+    def app(
+        self,
+        settings: Settings,
+        *,
+        worker: bool | None = None,
+        transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+        callback_client: httpx.AsyncClient | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> FastAPI:
+        """The ASGI app. `transports` and `callback_client` let tests join apps without sockets."""
+        base = self.base(settings)
+        telemetry = Telemetry(self.name, telemetry_settings(settings), version=self.version)
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with self.running(settings, telemetry, transports=transports, clock=clock) as ctx:
+                app.state.ctx = ctx
+                app.state.door.ctx = ctx
+                for endpoint in app.state.endpoints.values():
+                    endpoint.ctx = ctx
+                app.state.listeners.ctx = ctx
+                runs: Worker | None = None
+                if settings.worker if worker is None else worker:
+                    relay = Relay(ctx, self.views, callbacks, callback_client)
+                    runs = Worker(ctx, relay, Following(ctx, app.state.listeners), self.flows)
+                    runs.start()
+                app.state.worker = runs
+                try:
+                    yield
+                finally:
+                    if runs is not None:
+                        await runs.stop()
+
+        app = FastAPI(
+            title=self.name,
+            version=self.version,
+            lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+            telemetry=FASTAPI_TELEMETRY_OFF,
+        )
+        callbacks = Callbacks(
+            allow=settings.callback_allow, deny=settings.callback_deny, schemes=settings.callback_schemes
+        )
+        blank: Any = _Unstarted(settings, telemetry)
+        endpoints: dict[tuple[str, str, str], Any] = {}
+        for api in self.apis:
+            for version in api.versions:
+                path = f"{base}/tmf-api/{api.name}/{version}"
+                for r in api.resources:
+                    v = self.views[api.name, version, r.name]
+                    form = Form(v, strict_type=settings.strict_type)
+                    endpoints[api.name, version, r.path] = Endpoint(blank, api.name, path, v, form)
+                endpoints[api.name, version, "hub"] = HubEndpoint(blank, api.name, path, version, callbacks)
+        listeners = Listeners(blank, f"{base}/listener", {f.name: f for f in self.follows})
+        app.state.endpoints, app.state.listeners, app.state.worker = endpoints, listeners, None
+        app.router.routes.insert(0, ResourceRoutes(f"{base}/tmf-api", endpoints))
+        app.router.routes.extend(self._fixed_routes(base, telemetry))
+        app.router.routes.append(Mount(f"{base}/listener", app=_Plain(listeners)))
+        app.include_router(deadletter.routes(base))
+        for router in self.routes:
+            app.include_router(router, prefix=base)
+        errors.install(app)
+        verifier = self._verifier(settings)
+        app.state.door = Door(None, blank, telemetry, base, verifier)
+        app.add_middleware(_DoorMiddleware, door=app.state.door)
+        app.openapi = lambda: self._own_openapi(app, base)  # type: ignore[method-assign]
+        announce_mode(log, settings.oidc_issuer if settings.auth_mode == "oidc" else None)
+        return app
+
+    def _fixed_routes(self, base: str, telemetry: Telemetry) -> list[Route]:
+        files = {f"{base}/tmf-api/{a.name}/{v}": (a, v) for a in self.apis for v in a.versions}
+
+        async def entry(request: Request) -> Response:
+            return JSONResponse({"component": self.name, "version": self.version, "apis": sorted(files)})
+
+        async def api_entry(request: Request) -> Response:
+            api, version = files[request.url.path.rstrip("/")]
+            return JSONResponse(
+                {
+                    "api": api.id,
+                    "name": api.name,
+                    "version": version,
+                    "resources": [r.path for r in api.resources] + ["hub"],
+                }
+            )
+
+        async def api_file(request: Request) -> Response:
+            api, version = files[request.url.path.removesuffix("/openapi.json")]
+            return JSONResponse(self.openapi_file(api, version, base))
+
+        async def page(request: Request) -> Response:
+            urls = [f"{path}/openapi.json" for path in sorted(files)] + [f"{base}/openapi.json"]
+            html = docs.PAGE.replace("__TITLE__", self.name).replace("__APIS__", json.dumps(urls))
+            return HTMLResponse(html)
+
+        async def own_file(request: Request) -> Response:
+            return JSONResponse(request.app.openapi())
+
+        async def metrics(request: Request) -> Response:
+            return Response(telemetry.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+        async def live(request: Request) -> Response:
+            return PlainTextResponse("ok")
+
+        async def ready(request: Request) -> Response:
+            return await self._ready(request)
+
+        routes = [Route(base or "/", entry), Route(f"{base}/docs", page), Route(f"{base}/openapi.json", own_file)]
+        for path in files:
+            routes += [Route(path, api_entry), Route(f"{path}/", api_entry), Route(f"{path}/openapi.json", api_file)]
+        for prefix in dict.fromkeys(["", base]):
+            routes += [
+                Route(f"{prefix}/metrics", metrics),
+                Route(f"{prefix}/health/live", live),
+                Route(f"{prefix}/health/startup", ready),
+                Route(f"{prefix}/health/ready", ready),
+            ]
+        return routes
+
+    async def _ready(self, request: Request) -> Response:
+        ctx = getattr(request.app.state, "ctx", None)
+        if ctx is None:
+            return JSONResponse({"status": "starting"}, 503)
+        try:
+            async with ctx.database.pool.acquire(timeout=2) as connection:
+                current = await migrate.current(self.package, connection)
+        except Exception as e:
+            return JSONResponse({"status": "no database", "reason": type(e).__name__}, 503)
+        if not current:
+            return JSONResponse({"status": "database not migrated"}, 503)
+        worker = request.app.state.worker
+        follows = worker.following.states if worker else {}
+        return JSONResponse({"status": "ready", "follows": follows})
+
+    def openapi_file(self, api: Api, version: str, base: str | None = None) -> dict[str, Any]:
+        """The OpenAPI document of one API in one version."""
+        forms = [Form(self.views[api.name, version, r.name]) for r in api.resources]
+        path = f"{self.base() if base is None else base}/tmf-api/{api.name}/{version}"
+        return openapi.document(
+            component=self.name, api=api.id, name=api.name, version=version, base_path=path, forms=forms
+        )
+
+    def _own_openapi(self, app: FastAPI, base: str) -> dict[str, Any]:
+        from fastapi.openapi.utils import get_openapi
+
+        return get_openapi(title=f"{self.name}: own routes", version=self.version, routes=app.router.routes)
+
+    def openapi_files(self) -> dict[str, dict[str, Any]]:
+        """File name -> document, for every API, version, and the component's own routes."""
+        files = {f"{a.name}.{v}.json": self.openapi_file(a, v) for a in self.apis for v in a.versions}
+        own = FastAPI(title=self.name, version=self.version)
+        own.include_router(deadletter.routes(self.base()))
+        for router in self.routes:
+            own.include_router(router, prefix=self.base())
+        files["own.json"] = self._own_openapi(own, self.base())
+        return files
+
+    # --- running ---
+
+    def _verifier(self, settings: Settings) -> Verifier | None:
+        if settings.auth_mode == "none":
+            return None
+        if not settings.oidc_issuer:
+            raise SystemExit("OIDC_ISSUER is not set. Set it, or AUTH_MODE=none for a local run without security.")
+        return Verifier(
+            settings.oidc_issuer,
+            settings.oidc_audience,
+            jwks_uri=settings.oidc_jwks_uri,
+            claims=ClaimMapping((settings.oidc_subject_claim,), tuple(settings.oidc_permission_claims)),
+            grants=settings.role_permissions,
+        )
+
+    @asynccontextmanager
+    async def running(
+        self,
+        settings: Settings,
+        telemetry: Telemetry | None = None,
+        *,
+        transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> AsyncIterator[Context[Any]]:
+        """A context with its pool, signals and clients; without HTTP and without a worker."""
+        telemetry = telemetry or Telemetry(self.name, telemetry_settings(settings))
+        url = settings.database_url.get_secret_value()
+        database = await Database.open(
+            url,
+            connections=settings.database_connections,
+            statement_timeout_ms=settings.statement_timeout_ms,
+            name=self.name,
+        )
+        signals = Signals(dsn(url))
+        signals.start()
+        upstreams = self._upstreams(settings, transports or {})
+        base = settings.public_url.rstrip("/") + self.base(settings)
+        hrefs = {r.model: f"{base}/tmf-api/{a.name}/{a.newest}/{r.path}" for a in self.apis for r in a.resources}
+        try:
+            yield Context(self.name, settings, database, self.shelves, hrefs, signals, telemetry, upstreams, clock)
+        finally:
+            for upstream in upstreams.values():
+                await upstream.aclose()
+            await signals.stop()
+            await database.close()
+            telemetry.close()
+
+    def _upstreams(self, settings: Settings, transports: Mapping[str, httpx.AsyncBaseTransport]) -> dict[str, Upstream]:
+        auth = None
+        if settings.client_id and settings.client_secret:
+            auth = ClientCredentials(
+                settings.client_id,
+                settings.client_secret.get_secret_value(),
+                token_url=settings.token_url,
+                issuer=None if settings.token_url else settings.oidc_issuer,
+                scope=settings.client_scope,
+            )
+        found = {}
+        for name in self.all_dependencies:
+            configured = settings.dependencies.get(name)
+            address: Any = [configured] if configured else []
+            if settings.canvas_info_url:
+                address = CanvasAddresses(
+                    settings.canvas_info_url, self.name, name, ttl_s=settings.dependency_ttl_s, fallback_url=configured
+                )
+            found[name] = Upstream(
+                name,
+                address,
+                auth=auth,
+                timeout_s=settings.upstream_timeout_s,
+                retries=settings.upstream_retries,
+                transport=transports.get(name),
+            )
+        return found
+
+    # --- commands ---
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """serve, work, migrate, check, revision, openapi, and the component's own commands."""
+        parser = argparse.ArgumentParser(prog=f"python -m {self.package}", description=f"{self.name} of oda-cem")
+        sub = parser.add_subparsers(dest="command", required=True)
+        serve = sub.add_parser("serve", help="serve the APIs; also relay events and run flows, unless WORKER=false")
+        serve.add_argument("--migrate", action="store_true", help="bring the schema up to date first")
+        sub.add_parser("work", help="relay events and run flows, without serving the APIs")
+        sub.add_parser("migrate", help="bring the database schema up to date")
+        sub.add_parser("check", help="compare the database schema with the declared tables")
+        revision = sub.add_parser("revision", help="write the next migration by comparison")
+        revision.add_argument("-m", "--message", required=True)
+        exported = sub.add_parser("openapi", help="write the OpenAPI files")
+        exported.add_argument("--out", help="folder; standard output without")
+        for name, run in self.commands.items():
+            sub.add_parser(name, help=(run.__doc__ or name).strip().splitlines()[0], add_help=False)
+        given, rest = parser.parse_known_args(arguments)
+        own = self.commands.get(given.command)
+        if rest and own is None:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        try:
+            return self._run(given, rest, own)
+        except KeyboardInterrupt:
+            return 130
+
+    def _run(self, given: argparse.Namespace, rest: Sequence[str], own: Command | None) -> int:
+        if given.command == "openapi":
+            return self._export(given.out)
+        if own is not None:
+            result = own(self, rest)
+            return asyncio.run(_awaited(result)) if not isinstance(result, int) else result
+        settings = self.read_settings()
+        configure_logging(settings, self.name)
+        url = settings.database_url.get_secret_value()
+        if given.command == "migrate":
+            asyncio.run(migrate.upgrade(self.package, url))
+        elif given.command == "check":
+            found = asyncio.run(migrate.differences(url, self.schema))
+            for difference in found:
+                print(difference)
+            return 1 if found else 0
+        elif given.command == "revision":
+            print(asyncio.run(migrate.revision(self.package, url, given.message)))
+        elif given.command == "serve":
+            if given.migrate:
+                asyncio.run(migrate.upgrade(self.package, url))
+            self.serve(settings)
+        elif given.command == "work":
+            asyncio.run(self.work(settings))
+        return 0
+
+    def read_settings(self) -> Settings:
+        """From the environment; a missing or wrong value ends the program with a sentence."""
+        from pydantic import ValidationError
+
+        try:
+            return self.settings()
+        except ValidationError as e:
+            for mistake in e.errors():
+                print(f"{'.'.join(str(p) for p in mistake['loc']).upper()}: {mistake['msg']}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+    def _export(self, out: str | None) -> int:
+        from pathlib import Path
+
+        for name, document in sorted(self.openapi_files().items()):
+            text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+            if out is None:
+                print(text)
+            else:
+                folder = Path(out) / self.name
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(text)
+        return 0
+
+    def serve(self, settings: Settings) -> None:
+        config = uvicorn.Config(
+            self.app(settings),
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=10,
+        )
+        uvicorn.Server(config).run()
+
+    async def work(self, settings: Settings) -> None:
+        """Relay and flows alone, until a signal; beside processes that serve with WORKER=false."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(sign, stop.set)
+        callbacks = Callbacks(
+            allow=settings.callback_allow, deny=settings.callback_deny, schemes=settings.callback_schemes
+        )
+        async with self.running(settings) as ctx:
+            listeners = Listeners(ctx, f"{self.base(settings)}/listener", {f.name: f for f in self.follows})
+            worker = Worker(ctx, Relay(ctx, self.views, callbacks), Following(ctx, listeners), self.flows)
+            worker.start()
+            await stop.wait()
+            await worker.stop()
+
+
+class _Unstarted:
+    """Stands for the context until the app has started: enough to build the routes."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self.settings, self.telemetry = settings, telemetry
+
+
+class _Plain:
+    """A mounted app that sees the whole path and leaves errors to the app around it."""
+
+    def __init__(self, endpoint: Any) -> None:
+        self.endpoint = endpoint
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.endpoint(scope, receive, send)
+
+
+class _DoorMiddleware:
+    def __init__(self, app: Any, door: Door) -> None:
+        door.app = app
+        self.door = door
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.door(scope, receive, send)
+
+
+async def _awaited(result: Awaitable[int]) -> int:
+    return await result
+
+
+def telemetry_settings(settings: Settings) -> TelemetrySettings:
+    return TelemetrySettings(
+        otlp_endpoint=settings.otlp_endpoint, sample_ratio=settings.trace_ratio, log_format=settings.log_format
+    )
+
+
+def configure_logging(settings: Settings, name: str) -> None:
+    importlib.import_module("tmfkit.telemetry")
+    logging.basicConfig(
+        level=settings.log_level.upper(), format=f"%(asctime)s %(levelname)s {name} %(name)s: %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -1,0 +1,149 @@
+"""Small facts of HTTP that every route needs: bodies with a limit, media types, the address the caller used."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from tmfkit.errors import BadRequest, NotAcceptable, PayloadTooLarge, UnsupportedMediaType
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON_MEDIA = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+JSON_PATCH_QUERY = "application/json-patch-query+json"
+MAX_DEPTH = 64
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+async def body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The request body; 413 as soon as it is known to be larger than the limit."""
+    length = header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise PayloadTooLarge(f"the body has {length} bytes, the limit is {limit}")
+    message = await receive()
+    data: bytes = message.get("body", b"")
+    if not message.get("more_body") and len(data) <= limit:
+        return data
+    parts, size = [data], len(data)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the client closed the connection before the body was complete")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise PayloadTooLarge(f"the body is larger than the limit of {limit} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def media_type(scope: Scope, accepted: tuple[str, ...]) -> str:
+    """The media type of the body; absent means JSON. 415 if it is none of those accepted."""
+    value = header(scope, b"content-type")
+    if not value:
+        return JSON_MEDIA
+    media, _, parameters = value.partition(";")
+    media = media.strip().lower()
+    if media not in accepted:
+        raise UnsupportedMediaType(
+            f"{media or 'no media type'} is not accepted here; use {', '.join(accepted)}",
+            headers={"Accept-Patch": ", ".join(accepted)},
+        )
+    charset = parameters.partition("charset=")[2].strip().strip('"').lower()
+    if charset and charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType(f"charset {charset} is not accepted here; use utf-8")
+    return media
+
+
+def acceptable(scope: Scope) -> None:
+    """406 when the client refuses JSON."""
+    value = header(scope, b"accept")
+    if not value or value == "*/*" or value.startswith(JSON_MEDIA):
+        return
+    for part in value.split(","):
+        media, _, parameters = part.partition(";")
+        media = media.strip().lower()
+        if media in ("*/*", "application/*", JSON_MEDIA) or media.endswith("+json"):
+            if parameters.replace(" ", "") in ("q=0", "q=0.0"):
+                continue
+            return
+    raise NotAcceptable(f"only {JSON_MEDIA} is served here, which Accept: {value[:200]} excludes")
+
+
+def parsed(data: bytes) -> Any:
+    """JSON from bytes; 400 with the position if it is none, and for what PostgreSQL's jsonb cannot hold."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as e:
+        raise BadRequest(f"the body is not JSON: {e.msg} at line {e.lineno} column {e.colno}") from e
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
+    if b"\\u0000" in data and _has_nul(value):
+        raise BadRequest("the body holds the character NUL, which cannot be stored")
+    return value
+
+
+def _depth(value: Any) -> int:
+    level, nodes = 0, [value]
+    while nodes and level <= MAX_DEPTH:
+        level += 1
+        nodes = [
+            child
+            for node in nodes
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+    return level
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any("\x00" in k or _has_nul(v) for k, v in value.items())
+    return isinstance(value, list) and any(_has_nul(v) for v in value)
+
+
+def origin(scope: Scope, fallback: str) -> str:
+    """Scheme, authority and prefix under which the caller reached us, behind any number of gateways.
+
+    X-Forwarded-* are believed only where the door marked the peer as trusted.
+    """
+    proto, host, prefix = scope.get("scheme", "http"), None, ""
+    trusted = scope.get("tmfkit.trusted", False)
+    for key, value in scope["headers"]:
+        if key == b"host" and host is None:
+            host = value.decode("latin-1")
+        elif trusted and key.startswith(b"x-forwarded-"):
+            first = value.decode("latin-1").split(",")[0].strip()
+            if key == b"x-forwarded-proto" and first in ("http", "https"):
+                proto = first
+            elif key == b"x-forwarded-host" and first:
+                scope["tmfkit.host"] = first
+            elif key == b"x-forwarded-prefix" and first.startswith("/"):
+                prefix = first.rstrip("/")
+    host = scope.get("tmfkit.host", host)
+    if not host or any(c in host for c in '"<>\\ '):
+        return fallback.rstrip("/") + prefix
+    return f"{proto}://{host}{prefix}"
+
+
+async def respond(send: Send, status: int, content: bytes, headers: Headers, *, head: bool = False) -> None:
+    if status != 204:
+        headers = [(b"content-type", b"application/json"), *headers]
+    headers.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else content})

@@ -1,0 +1,153 @@
+"""POST, GET and DELETE /hub of each API: who wants to hear what, and where. Registration is idempotent."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from tmfkit import http
+from tmfkit.call import CALL
+from tmfkit.context import Context
+from tmfkit.database import new_id
+from tmfkit.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound
+from tmfkit.event import interest
+from tmfkit.http import Receive, Scope, Send
+from tmfkit.network import Callbacks
+from tmfkit.security import allowed
+from tmfkit.types import Document
+
+MAX_CALLBACK_CHARS = 2048
+AUDIT = "INSERT INTO audit (operation, resource, subject, resource_id, trace_id) VALUES ($1, 'Hub', $2, $3, $4)"
+APPEND = "appendEventName"
+"""Extension of the hub body: true adds /<eventType> to the callback, as the listener paths of the files have it."""
+
+
+class HubEndpoint:
+    """The hub of one API version. Same calling convention as a resource's endpoint."""
+
+    def __init__(self, ctx: Context[Any], api: str, base_path: str, version: str, callbacks: Callbacks) -> None:
+        self.ctx, self.api, self.version, self.callbacks = ctx, api, version, callbacks
+        self.base_path = base_path
+        self.path = f"{base_path}/hub"
+        self.route = f"{self.path}/{{id}}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, id: str | None) -> None:
+        method = scope["method"]
+        operation = {"POST": "create", "DELETE": "delete"}.get(method, "retrieve")
+        if (
+            (id is None) == (method == "DELETE")
+            or method not in ("GET", "HEAD", "POST", "DELETE")
+            or (id and method == "POST")
+        ):
+            raise MethodNotAllowed(
+                f"{method} is not defined here", allow=["GET", "POST"] if id is None else ["GET", "DELETE"]
+            )
+        principal = scope["tmfkit.principal"]
+        if not allowed(principal, self.api, "hub", operation):
+            raise Forbidden(f"{principal.subject} may not {operation} hub of {self.api}")
+        http.acceptable(scope)
+        origin = http.origin(scope, self.ctx.settings.public_url)
+        if method == "POST":
+            await self.register(scope, receive, send, origin)
+        elif method == "DELETE":
+            assert id is not None
+            await self.unregister(send, id)
+        elif id is None:
+            await self.list_(scope, send)
+        else:
+            await self.retrieve(send, id)
+
+    async def register(self, scope: Scope, receive: Receive, send: Send, origin: str) -> None:
+        http.media_type(scope, (http.JSON_MEDIA,))
+        sent = http.parsed(await http.body(scope, receive, self.ctx.settings.max_body_bytes))
+        callback, query, append = await self._checked(sent)
+        doc: Document = {k: v for k, v in sent.items() if k not in ("id", "href")}
+        if self.version != "v4":
+            doc.setdefault("@type", "Hub")
+        id = new_id()
+        async with self.ctx.transaction() as tx:
+            row = await tx.fetchrow(
+                "INSERT INTO subscription (id, api, version, callback, query, base_url, doc, append_event_name)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8)"
+                " ON CONFLICT ON CONSTRAINT uq_subscription DO UPDATE"
+                " SET base_url = excluded.base_url, append_event_name = excluded.append_event_name"
+                " RETURNING id, doc::text, (xmax = 0) AS new",
+                id, self.api, self.version, callback, query, origin + self.base_path,
+                orjson.dumps(doc).decode(), append,
+            )  # fmt: skip
+            if row["new"]:
+                call = CALL.get()
+                await tx.execute(
+                    AUDIT, "create",
+                    call.subject, row["id"], call.trace_id,
+                )  # fmt: skip
+        self.ctx.signals.send("hub")
+        content = orjson.dumps({"id": row["id"], **orjson.loads(row["doc"])})
+        location = f"{origin}{self.path}/{quote(row['id'])}".encode()
+        await http.respond(send, 201, content, [(b"location", location)])
+
+    async def _checked(self, sent: Any) -> tuple[str, str, bool]:
+        if not isinstance(sent, dict):
+            raise BadRequest("a hub registration is a JSON object")
+        callback = sent.get("callback")
+        if not isinstance(callback, str) or not 0 < len(callback) <= MAX_CALLBACK_CHARS:
+            raise BadRequest("callback is mandatory: the address to post events to", attribute="callback")
+        query = sent.get("query") or ""
+        if not isinstance(query, str):
+            raise BadRequest("query is a text", attribute="query")
+        append = sent.get(APPEND, False)
+        if not isinstance(append, bool):
+            raise BadRequest(f"{APPEND} is true or false", attribute=APPEND)
+        if query:
+            interest(query)
+        await self.callbacks.check(callback)
+        return callback, query, append
+
+    async def retrieve(self, send: Send, id: str) -> None:
+        async with self.ctx.database.pool.acquire() as connection:
+            row = await connection.fetchrow(
+                "SELECT id, doc::text FROM subscription WHERE id = $1 AND api = $2 AND version = $3",
+                id,
+                self.api,
+                self.version,
+            )
+        if row is None:
+            raise NotFound(f"no hub registration with id {id[:200]!r}", attribute="id")
+        await http.respond(send, 200, orjson.dumps({"id": row["id"], **orjson.loads(row["doc"])}), [])
+
+    async def list_(self, scope: Scope, send: Send) -> None:
+        async with self.ctx.database.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT id, doc::text FROM subscription WHERE api = $1 AND version = $2 ORDER BY created_at, id",
+                self.api, self.version,
+            )  # fmt: skip
+        docs = [{"id": r["id"], **orjson.loads(r["doc"])} for r in rows]
+        count = str(len(docs)).encode()
+        await http.respond(
+            send,
+            200,
+            orjson.dumps(docs),
+            [(b"x-total-count", count), (b"x-result-count", count)],
+            head=scope["method"] == "HEAD",
+        )
+
+    async def unregister(self, send: Send, id: str) -> None:
+        call = CALL.get()
+        async with self.ctx.transaction() as tx:
+            gone = await tx.fetchval(
+                "DELETE FROM subscription WHERE id = $1 AND api = $2 AND version = $3 RETURNING id",
+                id,
+                self.api,
+                self.version,
+            )
+            if gone is None:
+                raise NotFound(f"no hub registration with id {id[:200]!r}", attribute="id")
+            await tx.execute("DELETE FROM delivery WHERE subscription_id = $1", id)
+            await tx.execute(
+                AUDIT, "delete",
+                call.subject, id, call.trace_id,
+            )  # fmt: skip
+        self.ctx.signals.send("hub")
+        await http.respond(send, 204, b"", [])

@@ -1,0 +1,101 @@
+"""What a resource is: a typed model and the few facts the model cannot say by itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tmfkit.types import Document, Entity, ReadOnly
+
+OPERATIONS = frozenset({"list", "retrieve", "create", "patch", "delete"})
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """Published life cycle of one attribute: where it starts and which moves are legal (else 409).
+
+    `moves` maps a state to the states that may follow it; a state that is not a key is final.
+    `event` is the word of the standard for its event: StateChange or StatusChange.
+    """
+
+    attribute: str
+    initial: str | None = None
+    moves: Mapping[str, Sequence[str]] | None = None
+    event: str = "StateChange"
+
+    @cached_property
+    def states(self) -> frozenset[str]:
+        """All states that the moves speak of; empty where any text is a state."""
+        if self.moves is None:
+            return frozenset()
+        return frozenset(self.moves) | {s for after in self.moves.values() for s in after}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One declared resource.
+
+    model        the stored shape: the model of the newest version served
+    v4           the model of the v4 shape, where v4 is served beside v5
+    lifecycle    the state attribute, its legal moves and its event
+    operations   what the API offers to clients; the component itself may always write through its store
+    index        dotted paths for which order and range questions get an expression index
+    prepare      pure hook (old or None, new) -> new, under the row lock, before validation
+    created, updated  names of the attributes the store keeps as creation and update instants
+    events       kinds that the published API knows; others are not raised
+    perform      what a task does when it is created: (transaction, document) -> document, in the transaction that
+                 stores it; the answer is 201 with the outcome
+    extensions   registered subclasses (told by @type) whose extra attributes may be filtered and sorted by
+    """
+
+    model: type[Entity]
+    v4: type[Entity] | None = None
+    lifecycle: Lifecycle | None = None
+    operations: frozenset[str] = OPERATIONS
+    index: tuple[str, ...] = ()
+    prepare: Callable[[Document | None, Document], Document] | None = None
+    created: str | None = None
+    updated: str | None = None
+    events: frozenset[str] | None = None
+    perform: Callable[[Any, Document], Awaitable[Document]] | None = None
+    extensions: tuple[type[Entity], ...] = ()
+    path: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            object.__setattr__(self, "path", self.name[0].lower() + self.name[1:])
+
+    @property
+    def name(self) -> str:
+        return self.model.__name__
+
+    @cached_property
+    def table(self) -> str:
+        return "".join("_" + c.lower() if c.isupper() else c for c in self.path).lstrip("_")
+
+    @cached_property
+    def event_kinds(self) -> frozenset[str]:
+        if self.events is not None:
+            return self.events
+        state = {self.lifecycle.event} if self.lifecycle else set()
+        return frozenset({"Create", "AttributeValueChange", "Delete"} | state)
+
+    def event_type(self, kind: str) -> str:
+        return f"{self.name}{kind}Event"
+
+    @cached_property
+    def server_owned(self) -> frozenset[str]:
+        """Wire names that no client may set: the standard's and those marked ReadOnly."""
+        marked = {
+            info.alias or name
+            for name, info in self.model.model_fields.items()
+            if any(isinstance(m, ReadOnly) or m is ReadOnly for m in info.metadata)
+        }
+        kept = {n for n in (self.created, self.updated) if n}
+        return frozenset({"id", "href"} | marked | kept)
+
+
+READ: frozenset[str] = frozenset({"list", "retrieve"})
+TASK: frozenset[str] = frozenset({"list", "retrieve", "create"})

@@ -1,0 +1,357 @@
+"""Resource -> its routes. The only HTTP for resources.
+
+One Starlette route inside the FastAPI app finds the endpoint by looking the path up, not by trying patterns, and hands
+stored JSON through as text: nothing is validated again on the way out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+import orjson
+from starlette.routing import BaseRoute, Match
+
+from tmfkit import http
+from tmfkit.call import CALL
+from tmfkit.context import Context, Transaction
+from tmfkit.errors import (
+    BadRequest,
+    Forbidden,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    PreconditionFailed,
+    TmfError,
+    Unprocessable,
+)
+from tmfkit.http import Receive, Scope, Send
+from tmfkit.query import Query, parse, parse_fields, project
+from tmfkit.resource import Resource
+from tmfkit.security import allowed
+from tmfkit.store import Row, Store, missing
+from tmfkit.types import Document
+from tmfkit.versions import View
+from tmfkit.write import Form
+
+PATCH_MEDIA = (http.JSON_MEDIA, http.MERGE_PATCH, http.JSON_PATCH, http.JSON_PATCH_QUERY)
+MAX_BULK = 1000
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of results and where it lies in the whole."""
+
+    offset: int
+    limit: int
+    count: int
+    total: int
+
+    @property
+    def partial(self) -> bool:
+        return self.count < self.total
+
+    def link(self, base: str, raw_query: str) -> str:
+        """Link header (RFC 8288): self, first, prev, next, last; other parameters are kept."""
+        kept = [p for p in raw_query.split("&") if p and p.split("=", 1)[0] not in ("offset", "limit")]
+
+        def to(offset: int, rel: str) -> str:
+            query = "&".join([*kept, f"offset={offset}", f"limit={self.limit}"])
+            return f'<{base}?{query}>; rel="{rel}"'
+
+        links = [to(self.offset, "self"), to(0, "first")]
+        if self.limit > 0:
+            if self.offset > 0:
+                links.append(to(max(0, self.offset - self.limit), "prev"))
+            if self.offset + self.count < self.total:
+                links.append(to(self.offset + self.limit, "next"))
+            links.append(to(max(0, (self.total - 1) // self.limit * self.limit), "last"))
+        return ", ".join(links)
+
+
+class Endpoint:
+    """One resource in one API version."""
+
+    def __init__(self, ctx: Context[Any], api: str, base_path: str, view: View, form: Form) -> None:
+        self.ctx, self.api, self.view, self.form = ctx, api, view, form
+        self.resource: Resource = view.resource
+        self.path = f"{base_path}/{self.resource.path}"
+        self.limits = {"default_limit": ctx.settings.default_limit, "max_limit": ctx.settings.max_limit}
+        self.route = f"{self.path}/{{id}}"
+
+    # --- dispatch ---
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, id: str | None) -> None:
+        method = scope["method"]
+        operation = self._operation(method, id)
+        principal = scope["tmfkit.principal"]
+        if not allowed(principal, self.api, self.resource.path, operation):
+            raise Forbidden(f"{principal.subject} may not {operation} {self.resource.path} of {self.api}")
+        http.acceptable(scope)
+        base = http.origin(scope, self.ctx.settings.public_url) + self.path
+        query = scope["query_string"].decode("latin-1")
+        if id is None:
+            if method == "POST":
+                await self.create(scope, receive, send, base, query)
+            elif method == "PATCH":
+                await self.create_many(scope, receive, send, base)
+            else:
+                await self.list_(scope, send, base, query)
+        elif method == "PATCH":
+            await self.patch(scope, receive, send, base, id, query)
+        elif method == "DELETE":
+            await self.delete(scope, send, id)
+        else:
+            await self.retrieve(scope, send, base, id, query)
+
+    def _operation(self, method: str, id: str | None) -> str:
+        name = {
+            (True, "GET"): "list",
+            (True, "HEAD"): "list",
+            (True, "POST"): "create",
+            (True, "PATCH"): "create",
+            (False, "GET"): "retrieve",
+            (False, "HEAD"): "retrieve",
+            (False, "PATCH"): "patch",
+            (False, "DELETE"): "delete",
+        }.get((id is None, method))
+        if name is None or name not in self.resource.operations:
+            methods = self.methods(collection=id is None)
+            raise MethodNotAllowed(f"{method} is not defined here", allow=methods)
+        return name
+
+    def methods(self, *, collection: bool) -> list[str]:
+        have = self.resource.operations
+        table = (
+            [("GET", "list"), ("HEAD", "list"), ("POST", "create"), ("PATCH", "create")]
+            if collection
+            else [("GET", "retrieve"), ("HEAD", "retrieve"), ("PATCH", "patch"), ("DELETE", "delete")]
+        )
+        return [m for m, o in table if o in have]
+
+    # --- reading ---
+
+    async def list_(self, scope: Scope, send: Send, base: str, raw_query: str) -> None:
+        query = parse(raw_query, self.names, **self.limits)
+        async with self.ctx.reading(self.resource.model) as store:
+            rows, total = await store.page(query)
+        content = ("[" + ",".join([self.shown(r, base, query.fields) for r in rows]) + "]").encode()
+        page = Page(query.offset, query.limit or 0, len(rows), total)
+        headers = [
+            (b"x-total-count", str(total).encode()),
+            (b"x-result-count", str(len(rows)).encode()),
+            (b"link", page.link(base, raw_query).encode("latin-1", "replace")),
+        ]
+        partial = page.partial and rows and self.ctx.settings.partial_content
+        await http.respond(send, 206 if partial else 200, content, headers, head=scope["method"] == "HEAD")
+
+    def names(self, dotted: str) -> Any:
+        if dotted == "href":
+            return None
+        return self.view.names(dotted)
+
+    async def retrieve(self, scope: Scope, send: Send, base: str, id: str, raw_query: str) -> None:
+        async with self.ctx.reading(self.resource.model) as store:
+            row = await store.row(id)
+        if row is None:
+            raise missing(self.resource, id)
+        etag = f'"{row.revision}"'
+        if header_matches(http.header(scope, b"if-none-match"), etag):
+            await http.respond(send, 304, b"", [(b"etag", etag.encode())], head=True)
+            return
+        content = self.shown(row, base, self.fields(raw_query)).encode()
+        await http.respond(send, 200, content, [(b"etag", etag.encode())], head=scope["method"] == "HEAD")
+
+    def fields(self, raw_query: str) -> tuple[str, ...] | None:
+        """`fields` where it is the only parameter that means anything; others are a 400."""
+        if not raw_query:
+            return None
+        fields: tuple[str, ...] | None = None
+        for part in raw_query.split("&"):
+            name, _, value = part.partition("=")
+            if unquote(name) == "fields":
+                fields = (fields or ()) + parse_fields(unquote(value.replace("+", " ")))
+        return fields
+
+    def shown(self, row: Row, base: str, fields: tuple[str, ...] | None = None) -> str:
+        """The document as this version shows it, with its href. The stored version is passed through as text."""
+        href = f"{base}/{quote(row.id, safe='')}"
+        if self.view.stored and fields is None:
+            return f'{{"href":"{href}",{row.text[1:]}'
+        doc = {"href": href, **self.view.down(orjson.loads(row.text))}
+        return orjson.dumps(doc if fields is None else project(doc, fields)).decode()
+
+    # --- writing ---
+
+    async def create(self, scope: Scope, receive: Receive, send: Send, base: str, raw_query: str) -> None:
+        http.media_type(scope, (http.JSON_MEDIA,))
+        data = await http.body(scope, receive, self.ctx.settings.max_body_bytes)
+        fields = self.fields(raw_query)
+        key = http.header(scope, b"idempotency-key")
+        doc = self.form.created(http.parsed(data), self.ctx.now())
+        if key is not None:
+            row = await self._create_once(doc, key, data)
+        else:
+            if self.resource.perform is not None:
+                async with self.ctx.transaction() as tx:
+                    doc = await self._stored(tx, doc)
+            else:  # one statement is one transaction: no BEGIN, no COMMIT round trip
+                async with self.ctx.reading(self.resource.model) as store:
+                    doc = await store.insert(doc)
+                self.ctx.signals.send("outbox")
+            row = Row(doc["id"], orjson.dumps(doc).decode(), 1)
+        content = self.shown(row, base, fields).encode()
+        location = f"{base}/{quote(row.id, safe='')}".encode()
+        await http.respond(send, 201, content, [(b"location", location), (b"etag", f'"{row.revision}"'.encode())])
+
+    async def _stored(self, tx: Transaction, doc: Document) -> Document:
+        """Insert, and let a task do its work in the same transaction."""
+        if self.resource.perform is not None:
+            doc = await self.resource.perform(tx, doc)
+        return await tx[self.resource.model].insert(doc)
+
+    async def _create_once(self, doc: Document, key: str, data: bytes) -> Row:
+        """The second request with the same key and body gets the answer of the first; another body is a 422."""
+        if not 0 < len(key) <= 255:
+            raise BadRequest("Idempotency-Key has 1 to 255 characters", attribute="Idempotency-Key")
+        subject, digest = CALL.get().subject, hashlib.sha256(data).hexdigest()
+        async with self.ctx.transaction() as tx:
+            # a concurrent request with this key waits here for the first to commit
+            await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{subject}|{self.path}|{key}")
+            known = await tx.fetchrow(
+                "SELECT request_hash, resource_id, response, revision FROM idempotency"
+                " WHERE subject = $1 AND path = $2 AND key = $3",
+                subject, self.path, key,
+            )  # fmt: skip
+            if known is not None:
+                if known[0] != digest:
+                    raise Unprocessable(
+                        "this Idempotency-Key came with another body before", attribute="Idempotency-Key"
+                    )
+                return Row(known[1], known[2], known[3])
+            doc = await self._stored(tx, doc)
+            row = Row(doc["id"], orjson.dumps(doc).decode(), 1)
+            await tx.execute(
+                "INSERT INTO idempotency (subject, path, key, request_hash, resource_id, response, revision)"
+                " VALUES ($1, $2, $3, $4, $5, $6, 1)",
+                subject, self.path, key, digest, row.id, row.text,
+            )  # fmt: skip
+            return row
+
+    async def create_many(self, scope: Scope, receive: Receive, send: Send, base: str) -> None:
+        """Bulk create (TMF630 part 1): PATCH on the collection with `add` operations; all or nothing."""
+        http.media_type(scope, (http.JSON_PATCH,))
+        operations = http.parsed(await http.body(scope, receive, self.ctx.settings.max_body_bytes))
+        if not isinstance(operations, list) or not operations:
+            raise BadRequest("bulk create wants a non-empty list of JSON Patch operations")
+        if len(operations) > MAX_BULK:
+            raise PayloadTooLarge(f"at most {MAX_BULK} resources in one bulk create")
+        now, docs = self.ctx.now(), []
+        for i, operation in enumerate(operations):
+            if (
+                not isinstance(operation, dict)
+                or operation.get("op") != "add"
+                or operation.get("path") not in ("/", "/-", "")
+            ):
+                raise BadRequest("bulk create knows only {op: add, path: /}", attribute=f"[{i}].op")
+            try:
+                docs.append(self.form.created(operation.get("value"), now))
+            except TmfError as e:
+                raise TmfError(
+                    e.message, status=e.status, attribute=f"[{i}].value.{e.attribute or ''}".rstrip(".")
+                ) from e
+        rows = []
+        async with self.ctx.transaction() as tx:
+            for doc in docs:
+                stored = await self._stored(tx, doc)
+                rows.append(Row(stored["id"], orjson.dumps(stored).decode(), 1))
+        content = "[" + ",".join([self.shown(r, base) for r in rows]) + "]"
+        await http.respond(send, 200, content.encode(), [(b"x-result-count", str(len(rows)).encode())])
+
+    async def patch(self, scope: Scope, receive: Receive, send: Send, base: str, id: str, raw_query: str) -> None:
+        media = http.media_type(scope, PATCH_MEDIA)
+        sent = http.parsed(await http.body(scope, receive, self.ctx.settings.max_body_bytes))
+        href = f"{base}/{quote(id, safe='')}"
+        async with self.ctx.transaction() as tx:
+            store = tx[self.resource.model]
+            old, revision = await store.locked(id)
+            expect(scope, revision)
+            new = self.form.patched(old, sent, media, href, self.ctx.now())
+            new, written = await store.replace(old, new)
+        row = Row(id, orjson.dumps(new).decode(), revision + written)
+        content = self.shown(row, base, self.fields(raw_query)).encode()
+        await http.respond(send, 200, content, [(b"etag", f'"{row.revision}"'.encode())])
+
+    async def delete(self, scope: Scope, send: Send, id: str) -> None:
+        if http.header(scope, b"if-match") is None:
+            async with self.ctx.reading(self.resource.model) as store:
+                await store.delete(id)
+            self.ctx.signals.send("outbox")
+        else:
+            async with self.ctx.transaction() as tx:
+                await self._delete_if(scope, tx, id)
+        await http.respond(send, 204, b"", [])
+
+    async def _delete_if(self, scope: Scope, tx: Transaction, id: str) -> None:
+        store: Store = tx[self.resource.model]
+        _, revision = await store.locked(id)
+        expect(scope, revision)
+        await store.delete(id)
+
+
+def expect(scope: Scope, revision: int) -> None:
+    """If-Match: 412 unless it names the revision that is stored."""
+    wanted = http.header(scope, b"if-match")
+    if wanted is not None and not header_matches(wanted, f'"{revision}"'):
+        raise PreconditionFailed(f'If-Match {wanted[:100]} is not the current version "{revision}"')
+
+
+def header_matches(value: str | None, etag: str) -> bool:
+    if value is None:
+        return False
+    tags = [t.strip().removeprefix("W/") for t in value.split(",")]
+    return "*" in tags or etag in tags
+
+
+class ResourceRoutes(BaseRoute):
+    """All resources of a component behind one route: /<base>/tmf-api/<api>/<version>/<resource>[/<id>]."""
+
+    def __init__(self, prefix: str, endpoints: Mapping[tuple[str, str, str], Endpoint]) -> None:
+        self.prefix = prefix.rstrip("/").encode() + b"/"
+        self.endpoints = {tuple(p.encode() for p in key): e for key, e in endpoints.items()}
+
+    def find(self, raw_path: bytes) -> tuple[Endpoint, str | None] | None:
+        if not raw_path.startswith(self.prefix):
+            return None
+        parts = raw_path[len(self.prefix) :].split(b"/")
+        if len(parts) > 3 and parts[-1] == b"":  # a trailing slash is tolerated
+            parts.pop()
+        if len(parts) not in (3, 4):
+            return None
+        endpoint = self.endpoints.get(tuple(parts[:3]))
+        if endpoint is None:
+            return None
+        return endpoint, unquote(parts[3].decode("latin-1")) if len(parts) == 4 else None
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        found = self.find(scope.get("raw_path") or quote(scope["path"]).encode())
+        if found is None:
+            return Match.NONE, {}
+        scope["tmfkit.route"] = found[0].route if found[1] is not None else found[0].path
+        return Match.FULL, {"tmfkit.found": found}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint, id = scope["tmfkit.found"]
+        await endpoint(scope, receive, send, id)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        from starlette.routing import NoMatchFound
+
+        raise NoMatchFound(name, path_params)
+
+
+__all__ = ["Endpoint", "Page", "Query", "ResourceRoutes"]

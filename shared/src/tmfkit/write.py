@@ -1,0 +1,189 @@
+"""From what a client sends to what is stored: validation, protected attributes, life cycles, patches. No SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from tmfkit import patch
+from tmfkit.errors import BadRequest, Conflict, TmfError, from_validation
+from tmfkit.http import JSON_PATCH, JSON_PATCH_QUERY
+from tmfkit.query import model_fields
+from tmfkit.types import CreateOnly, Document, ReadOnly
+from tmfkit.versions import View
+
+IMMUTABLE = frozenset({"id", "href", "@type", "@baseType", "@schemaLocation"})
+
+
+def marked(info: Any, marker: type) -> bool:
+    return any(m is marker or isinstance(m, marker) for m in info.metadata)
+
+
+class Form:
+    """What a client may send for one resource in one version."""
+
+    def __init__(self, view: View, *, strict_type: bool = False) -> None:
+        self.view, self.resource, self.strict_type = view, view.resource, strict_type
+        fields = model_fields(view.model)
+        self.read_only = frozenset(n for n, i in fields.items() if marked(i, ReadOnly)) | {
+            n for n in (self.resource.created, self.resource.updated) if n
+        }
+        self.create_only = frozenset(n for n, i in fields.items() if marked(i, CreateOnly))
+        self.kept_id = view.version != "v4"
+
+    @cached_property
+    def create_model(self) -> type[BaseModel]:
+        """<Name>_FVO (v5) or <Name>_Create (v4): the model without what the server owns."""
+        suffix = "_FVO" if self.view.version != "v4" else "_Create"
+        return self._derived(suffix, self.read_only | {"href"}, optional=frozenset({"id"}))
+
+    @cached_property
+    def update_model(self) -> type[BaseModel]:
+        """<Name>_MVO (v5) or <Name>_Update (v4): everything optional, nothing that must stay."""
+        suffix = "_MVO" if self.view.version != "v4" else "_Update"
+        left_out = self.read_only | self.create_only | {"id", "href"}
+        return self._derived(suffix, left_out, optional=frozenset(model_fields(self.view.model)))
+
+    def _derived(self, suffix: str, left_out: frozenset[str] | set[str], optional: frozenset[str]) -> type[BaseModel]:
+        fields: dict[str, Any] = {}
+        for name, info in self.view.model.model_fields.items():
+            wire = info.alias or name
+            if wire in left_out:
+                continue
+            info = info._copy()
+            annotation: Any = info.annotation
+            if wire in optional:
+                annotation, info.default = annotation | None, None
+            fields[name] = (annotation, info)
+        return create_model(
+            self.resource.name + suffix,
+            __config__=ConfigDict(extra="allow", serialize_by_alias=True),
+            __doc__=f"What a client may send of a {self.resource.name}.",
+            **fields,
+        )
+
+    # --- POST ---
+
+    def created(self, sent: Any, now: datetime) -> Document:
+        """The document to store for a POST body, in the stored shape. Errors: TmfError 400, 409."""
+        if not isinstance(sent, dict):
+            raise BadRequest(f"a {self.resource.name} is a JSON object")
+        if self.strict_type and self.view.version != "v4" and "@type" not in sent:
+            raise BadRequest("@type is mandatory", attribute="@type")
+        owned = self.resource.server_owned | self.read_only
+        id = sent.get("id") if self.kept_id else None
+        sent = {k: v for k, v in sent.items() if k not in owned}
+        if id is not None:
+            sent["id"] = id
+        doc = self.view.up(normal(self.create_model, sent))
+        if id is not None:
+            check_id(id)
+        doc.setdefault("@type", self.resource.name)
+        lifecycle = self.resource.lifecycle
+        if lifecycle:
+            if lifecycle.initial is not None:
+                doc.setdefault(lifecycle.attribute, lifecycle.initial)
+            known = lifecycle.states
+            state = doc.get(lifecycle.attribute)
+            if known and state is not None and state not in known:
+                raise BadRequest(f"{state!r} is no state of a {self.resource.name}", attribute=lifecycle.attribute)
+        at = rfc3339(now)
+        for name in (self.resource.created, self.resource.updated):
+            if name:
+                doc[name] = at
+        return self.resource.prepare(None, doc) if self.resource.prepare else doc
+
+    # --- PATCH ---
+
+    def patched(self, stored: Document, sent: Any, media: str, href: str, now: datetime) -> Document:
+        """The stored document after a PATCH in this version. Errors: TmfError 400, 409."""
+        before = {**self.view.down(stored), "href": href}
+        try:
+            if media == JSON_PATCH:
+                after = patch.json_patch(before, sent)
+            elif media == JSON_PATCH_QUERY:
+                after = patch.json_patch_query(before, sent)
+            else:
+                if not isinstance(sent, dict):
+                    raise BadRequest("a merge patch is a JSON object")
+                after = patch.merge(before, sent)
+        except patch.PatchError as e:
+            raise TmfError(e.reason, status=e.status, attribute=e.attribute) from e
+        if not isinstance(after, dict):
+            raise BadRequest("a patch may not replace the whole resource")
+        self._protected(before, after, sent)
+        before.pop("href")
+        after.pop("href", None)
+        if patch.changed(before, after):
+            after = self._normal_changes(before, after)
+        return self.finished(stored, self.view.merge(stored, before, after), now)
+
+    def _normal_changes(self, before: Document, after: Document) -> Document:
+        """Only what changed is judged: the rest may have come in through another version with other rules."""
+        for name, info in model_fields(self.view.model).items():
+            if info.is_required() and name in before and name not in after:
+                raise BadRequest(f"{name} is mandatory and cannot be removed", attribute=name)
+        touched = patch.changed(before, after)
+        kept = {k: v for k, v in after.items() if k not in touched}
+        return kept | normal(self.update_model, {k: v for k, v in after.items() if k in touched})
+
+    def _protected(self, before: Document, after: Document, sent: Any) -> None:
+        owned = IMMUTABLE | self.resource.server_owned | self.read_only | self.create_only
+        touched = patch.touched_server_owned(before, after, owned)
+        if isinstance(sent, dict):
+            touched += [n for n in sent if n in owned and sent[n] is None and n not in touched]
+        if touched:
+            raise BadRequest(f"{touched[0]} cannot be changed by a client", attribute=touched[0])
+
+    def finished(self, old: Document, new: Document, now: datetime) -> Document:
+        """Life cycle checked, update instant set, `prepare` run: what every change goes through."""
+        if not patch.changed(old, new):
+            return old
+        check_move(self.resource.name, self.resource.lifecycle, old, new)
+        if self.resource.prepare:
+            new = self.resource.prepare(old, new)
+        if self.resource.updated:
+            new[self.resource.updated] = rfc3339(now)
+        return new
+
+
+def check_move(name: str, lifecycle: Any, old: Document, new: Document) -> None:
+    """409 for a move that the published life cycle does not know."""
+    if lifecycle is None or lifecycle.moves is None:
+        return
+    before, after = old.get(lifecycle.attribute), new.get(lifecycle.attribute)
+    if before == after or before is None:
+        return
+    legal = lifecycle.moves.get(before, ())
+    if after not in legal:
+        follow = ", ".join(legal) or "nothing"
+        raise Conflict(
+            f"a {name} cannot go from {before} to {after}; after {before} may follow: {follow}",
+            attribute=lifecycle.attribute,
+        )
+
+
+def normal(model: type[BaseModel], sent: Mapping[str, Any]) -> Document:
+    """The document as it is stored: validated strictly, instants with an offset, nulls left out, extras kept."""
+    try:
+        value = model.__pydantic_validator__.validate_json(orjson.dumps(sent), strict=True)
+    except ValidationError as e:
+        raise from_validation(e) from e
+    document: Document = model.__pydantic_serializer__.to_python(
+        value, mode="json", by_alias=True, exclude_unset=True, exclude_none=True
+    )
+    return document
+
+
+def check_id(id: Any) -> None:
+    if not isinstance(id, str) or not 0 < len(id) <= 255 or any(ord(c) < 32 for c in id):
+        raise BadRequest("an id is a text of 1 to 255 characters without control characters", attribute="id")
+
+
+def rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
