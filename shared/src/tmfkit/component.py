@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import json
 import logging
 import signal
+import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -128,10 +128,11 @@ class Component:
         transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
         callback_client: httpx.AsyncClient | None = None,
         clock: Callable[[], datetime] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> FastAPI:
         """The ASGI app. `transports` and `callback_client` let tests join apps without sockets."""
         base = self.base(settings)
-        telemetry = Telemetry(self.name, telemetry_settings(settings), version=self.version)
+        telemetry = telemetry or Telemetry(self.name, telemetry_settings(settings), version=self.version)
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -162,9 +163,7 @@ class Component:
             openapi_url=None,
             telemetry=FASTAPI_TELEMETRY_OFF,
         )
-        callbacks = Callbacks(
-            allow=settings.callback_allow, deny=settings.callback_deny, schemes=settings.callback_schemes
-        )
+        callbacks = self.callbacks(settings)
         blank: Any = _Unstarted(settings, telemetry)
         endpoints: dict[tuple[str, str, str], Any] = {}
         for api in self.apis:
@@ -183,7 +182,7 @@ class Component:
         app.include_router(deadletter.routes(base))
         for router in self.routes:
             app.include_router(router, prefix=base)
-        errors.install(app)
+        errors.install(app, max_body_bytes=settings.max_body_bytes)
         verifier = self._verifier(settings)
         app.state.door = Door(None, blank, telemetry, base, verifier)
         app.add_middleware(_DoorMiddleware, door=app.state.door)
@@ -229,15 +228,23 @@ class Component:
         async def ready(request: Request) -> Response:
             return await self._ready(request)
 
-        routes = [Route(base or "/", entry), Route(f"{base}/docs", page), Route(f"{base}/openapi.json", own_file)]
+        def marked(path: str, endpoint: Any) -> Route:
+            async def named(request: Request) -> Response:
+                request.scope["tmfkit.route"] = path  # the label of its metrics
+                answer: Response = await endpoint(request)
+                return answer
+
+            return Route(path, named)
+
+        routes = [marked(base or "/", entry), marked(f"{base}/docs", page), marked(f"{base}/openapi.json", own_file)]
         for path in files:
-            routes += [Route(path, api_entry), Route(f"{path}/", api_entry), Route(f"{path}/openapi.json", api_file)]
+            routes += [marked(path, api_entry), marked(f"{path}/", api_entry), marked(f"{path}/openapi.json", api_file)]
         for prefix in dict.fromkeys(["", base]):
             routes += [
-                Route(f"{prefix}/metrics", metrics),
-                Route(f"{prefix}/health/live", live),
-                Route(f"{prefix}/health/startup", ready),
-                Route(f"{prefix}/health/ready", ready),
+                marked(f"{prefix}/metrics", metrics),
+                marked(f"{prefix}/health/live", live),
+                marked(f"{prefix}/health/startup", ready),
+                marked(f"{prefix}/health/ready", ready),
             ]
         return routes
 
@@ -281,6 +288,13 @@ class Component:
 
     # --- running ---
 
+    @staticmethod
+    def callbacks(settings: Settings) -> Callbacks:
+        """Which addresses events may be posted to."""
+        return Callbacks(
+            settings.callback_allow, settings.callback_deny, settings.callback_schemes, only=settings.callback_only
+        )
+
     def _verifier(self, settings: Settings) -> Verifier | None:
         if settings.auth_mode == "none":
             return None
@@ -292,6 +306,7 @@ class Component:
             jwks_uri=settings.oidc_jwks_uri,
             claims=ClaimMapping((settings.oidc_subject_claim,), tuple(settings.oidc_permission_claims)),
             grants=settings.role_permissions,
+            tls=trust(settings),
         )
 
     @asynccontextmanager
@@ -314,7 +329,7 @@ class Component:
         )
         signals = Signals(dsn(url))
         signals.start()
-        upstreams = self._upstreams(settings, transports or {})
+        upstreams = self._upstreams(settings, telemetry, transports or {})
         base = settings.public_url.rstrip("/") + self.base(settings)
         hrefs = {r.model: f"{base}/tmf-api/{a.name}/{a.newest}/{r.path}" for a in self.apis for r in a.resources}
         try:
@@ -324,10 +339,12 @@ class Component:
                 await upstream.aclose()
             await signals.stop()
             await database.close()
-            telemetry.close()
+            await asyncio.to_thread(telemetry.close)  # it sends what is left
 
-    def _upstreams(self, settings: Settings, transports: Mapping[str, httpx.AsyncBaseTransport]) -> dict[str, Upstream]:
-        auth = None
+    def _upstreams(
+        self, settings: Settings, telemetry: Telemetry, transports: Mapping[str, httpx.AsyncBaseTransport]
+    ) -> dict[str, Upstream]:
+        auth, tls = None, trust(settings)
         if settings.client_id and settings.client_secret:
             auth = ClientCredentials(
                 settings.client_id,
@@ -335,6 +352,7 @@ class Component:
                 token_url=settings.token_url,
                 issuer=None if settings.token_url else settings.oidc_issuer,
                 scope=settings.client_scope,
+                tls=tls,
             )
         found = {}
         for name in self.all_dependencies:
@@ -342,7 +360,12 @@ class Component:
             address: Any = [configured] if configured else []
             if settings.canvas_info_url:
                 address = CanvasAddresses(
-                    settings.canvas_info_url, self.name, name, ttl_s=settings.dependency_ttl_s, fallback_url=configured
+                    settings.canvas_info_url,
+                    settings.canvas_name or self.name,
+                    name,
+                    ttl_s=settings.dependency_ttl_s,
+                    fallback_url=configured,
+                    tls=tls,
                 )
             found[name] = Upstream(
                 name,
@@ -351,6 +374,8 @@ class Component:
                 timeout_s=settings.upstream_timeout_s,
                 retries=settings.upstream_retries,
                 transport=transports.get(name),
+                tls=tls,
+                telemetry=telemetry,
             )
         return found
 
@@ -387,7 +412,7 @@ class Component:
             result = own(self, rest)
             return asyncio.run(_awaited(result)) if not isinstance(result, int) else result
         settings = self.read_settings()
-        configure_logging(settings, self.name)
+        logging.basicConfig(level=settings.log_level.upper(), format=f"%(levelname)s {self.name}: %(message)s")
         url = settings.database_url.get_secret_value()
         if given.command == "migrate":
             asyncio.run(migrate.upgrade(self.package, url))
@@ -401,9 +426,11 @@ class Component:
         elif given.command == "serve":
             if given.migrate:
                 asyncio.run(migrate.upgrade(self.package, url))
-            self.serve(settings)
+            with self.told(settings) as telemetry:
+                self.serve(settings, telemetry)
         elif given.command == "work":
-            asyncio.run(self.work(settings))
+            with self.told(settings) as telemetry:
+                asyncio.run(self.work(settings, telemetry))
         return 0
 
     def read_settings(self) -> Settings:
@@ -430,9 +457,18 @@ class Component:
                 (folder / name).write_text(text)
         return 0
 
-    def serve(self, settings: Settings) -> None:
+    @contextmanager
+    def told(self, settings: Settings) -> Iterator[Telemetry]:
+        """Telemetry of a whole process: its logs are those of the root logger."""
+        for handler in logging.getLogger().handlers[:]:
+            logging.getLogger().removeHandler(handler)
+        with Telemetry(self.name, telemetry_settings(settings), version=self.version) as telemetry:
+            telemetry.attach_logs()
+            yield telemetry
+
+    def serve(self, settings: Settings, telemetry: Telemetry) -> None:
         config = uvicorn.Config(
-            self.app(settings),
+            self.app(settings, telemetry=telemetry),
             host=settings.host,
             port=settings.port,
             access_log=False,
@@ -443,16 +479,14 @@ class Component:
         )
         uvicorn.Server(config).run()
 
-    async def work(self, settings: Settings) -> None:
+    async def work(self, settings: Settings, telemetry: Telemetry) -> None:
         """Relay and flows alone, until a signal; beside processes that serve with WORKER=false."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sign, stop.set)
-        callbacks = Callbacks(
-            allow=settings.callback_allow, deny=settings.callback_deny, schemes=settings.callback_schemes
-        )
-        async with self.running(settings) as ctx:
+        callbacks = self.callbacks(settings)
+        async with self.running(settings, telemetry) as ctx:
             listeners = Listeners(ctx, f"{self.base(settings)}/listener", {f.name: f for f in self.follows})
             worker = Worker(ctx, Relay(ctx, self.views, callbacks), Following(ctx, listeners), self.flows)
             worker.start()
@@ -492,13 +526,13 @@ async def _awaited(result: Awaitable[int]) -> int:
 
 def telemetry_settings(settings: Settings) -> TelemetrySettings:
     return TelemetrySettings(
-        otlp_endpoint=settings.otlp_endpoint, sample_ratio=settings.trace_ratio, log_format=settings.log_format
+        otlp_endpoint=settings.otlp_endpoint,
+        sample_ratio=settings.trace_ratio,
+        log_format=settings.log_format,
+        log_level=settings.log_level,
     )
 
 
-def configure_logging(settings: Settings, name: str) -> None:
-    importlib.import_module("tmfkit.telemetry")
-    logging.basicConfig(
-        level=settings.log_level.upper(), format=f"%(asctime)s %(levelname)s {name} %(name)s: %(message)s"
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+def trust(settings: Settings) -> ssl.SSLContext | None:
+    """Certificates to believe where a private authority signs them; None for the system's."""
+    return ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None

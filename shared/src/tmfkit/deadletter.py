@@ -39,7 +39,8 @@ def routes(base: str) -> APIRouter:
         limit = max(0, min(limit, ctx.settings.max_limit))
         rows = await ctx.database.pool.fetch(
             "SELECT d.id, s.callback, s.api, s.version, o.event_id, o.resource, o.resource_id, o.kind, d.attempts,"
-            " d.error, d.dead_at FROM delivery d JOIN outbox o USING (seq) JOIN subscription s ON s.id = d.subscription_id"
+            " d.error, d.dead_at FROM delivery d JOIN outbox o USING (seq)"
+            " JOIN subscription s ON s.id = d.subscription_id"
             " WHERE d.dead_at IS NOT NULL ORDER BY d.id OFFSET $1 LIMIT $2",
             max(0, offset), limit,
         )  # fmt: skip

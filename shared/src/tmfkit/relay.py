@@ -296,7 +296,7 @@ class Relay:
             if not 200 <= status < 300:
                 error = f"answered {status}"
         except TmfError as e:
-            status, error = 403, f"callback refused: {e.message}"
+            status, error = e.status, f"callback refused: {e.message}"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as e:
             error = f"{type(e).__name__}: {e}"
         if not error:

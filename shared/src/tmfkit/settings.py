@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     auth_mode: Literal["oidc", "none"] = Field("oidc", description="none is for a local run only")
     oidc_issuer: str | None = Field(None, description="issuer whose keys sign the bearer tokens")
     oidc_jwks_uri: str | None = Field(None, description="where the keys are, if not found by discovery")
-    oidc_audience: str | None = Field(None, description="audience a token must be meant for")
+    oidc_audience: str | None = Field(None, description="audience a token must be meant for; any when unset")
     oidc_subject_claim: str = Field("sub", description="dotted path of the claim that names the caller")
     oidc_permission_claims: list[str] = Field(
         ["permissions", "scope", "realm_access.roles"],
@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     canvas_info_url: str | None = Field(
         None, description="TMF638 information service of the ODA Canvas; asked first when set"
     )
+    canvas_name: str | None = Field(
+        None, description="name at the Canvas: <release>-<component>; default the component's"
+    )
+    ca_file: str | None = Field(None, description="PEM file with the authorities to trust, for private certificates")
     dependency_ttl_s: float = Field(60.0, gt=0, description="how long an address found at the Canvas is believed")
     upstream_timeout_s: float = Field(10.0, gt=0)
     upstream_retries: int = Field(2, ge=0)
@@ -72,6 +76,9 @@ class Settings(BaseSettings):
     )
     callback_deny: list[str] = Field(
         default_factory=list, description="networks or hosts that callbacks may never reach"
+    )
+    callback_only: list[str] = Field(
+        default_factory=list, description="if set, the only networks or hosts that callbacks may reach"
     )
     callback_schemes: list[str] = Field(["http", "https"], description="schemes a callback may use")
 
