@@ -3,8 +3,6 @@
 python tests/bench_floor.py bare|orm PORT DATABASE_URL
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import sys

@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import asyncpg
 import psutil
-from tmfkit.database import dsn
-from tmfkit.embedded import Embedded, create
 
 from cem.instance import InstanceError
+from tmfkit.database import dsn
+from tmfkit.embedded import Embedded, create
 
 START_BUDGET_S = 120.0
 _STARTING = (asyncpg.CannotConnectNowError, OSError)

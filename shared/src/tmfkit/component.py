@@ -34,7 +34,7 @@ from tmfkit.hub import HubEndpoint
 from tmfkit.network import Callbacks
 from tmfkit.relay import Relay
 from tmfkit.resource import Resource
-from tmfkit.router import Endpoint, ResourceRoutes
+from tmfkit.router import Endpoint, Routes
 from tmfkit.security import ClaimMapping, ClientCredentials, Verifier, announce_mode
 from tmfkit.settings import Settings
 from tmfkit.signals import Signals
@@ -129,16 +129,16 @@ class Component:
         callback_client: httpx.AsyncClient | None = None,
         clock: Callable[[], datetime] | None = None,
         telemetry: Telemetry | None = None,
-    ) -> FastAPI:
+    ) -> App:
         """The ASGI app. `transports` and `callback_client` let tests join apps without sockets."""
         base = self.base(settings)
         telemetry = telemetry or Telemetry(self.name, telemetry_settings(settings), version=self.version)
 
         @asynccontextmanager
-        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async def lifespan(app: App) -> AsyncIterator[None]:
             async with self.running(settings, telemetry, transports=transports, clock=clock) as ctx:
                 app.state.ctx = ctx
-                app.state.door.ctx = ctx
+                app.door.ctx = ctx
                 for endpoint in app.state.endpoints.values():
                     endpoint.ctx = ctx
                 app.state.listeners.ctx = ctx
@@ -154,7 +154,7 @@ class Component:
                     if runs is not None:
                         await runs.stop()
 
-        app = FastAPI(
+        app = App(
             title=self.name,
             version=self.version,
             lifespan=lifespan,
@@ -176,7 +176,6 @@ class Component:
                 endpoints[api.name, version, "hub"] = HubEndpoint(blank, api.name, path, version, callbacks)
         listeners = Listeners(blank, f"{base}/listener", {f.name: f for f in self.follows})
         app.state.endpoints, app.state.listeners, app.state.worker = endpoints, listeners, None
-        app.router.routes.insert(0, ResourceRoutes(f"{base}/tmf-api", endpoints))
         app.router.routes.extend(self._fixed_routes(base, telemetry))
         app.router.routes.append(Mount(f"{base}/listener", app=_Plain(listeners)))
         app.include_router(deadletter.routes(base))
@@ -184,8 +183,7 @@ class Component:
             app.include_router(router, prefix=base)
         errors.install(app, max_body_bytes=settings.max_body_bytes)
         verifier = self._verifier(settings)
-        app.state.door = Door(None, blank, telemetry, base, verifier)
-        app.add_middleware(_DoorMiddleware, door=app.state.door)
+        app.door = Door(blank, telemetry, base, verifier, Routes(f"{base}/tmf-api", endpoints))
         app.openapi = lambda: self._own_openapi(app, base)  # type: ignore[method-assign]
         announce_mode(log, settings.oidc_issuer if settings.auth_mode == "oidc" else None)
         return app
@@ -494,6 +492,16 @@ class Component:
             await worker.stop()
 
 
+class App(FastAPI):
+    """FastAPI behind the door: every request passes it first, and most need nothing behind it."""
+
+    door: Door
+
+    def build_middleware_stack(self) -> Any:
+        self.door.app = super().build_middleware_stack()
+        return self.door
+
+
 class _Unstarted:
     """Stands for the context until the app has started: enough to build the routes."""
 
@@ -509,15 +517,6 @@ class _Plain:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.endpoint(scope, receive, send)
-
-
-class _DoorMiddleware:
-    def __init__(self, app: Any, door: Door) -> None:
-        door.app = app
-        self.door = door
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.door(scope, receive, send)
 
 
 async def _awaited(result: Awaitable[int]) -> int:

@@ -91,11 +91,9 @@ class Context(Generic[S]):
         if tx.raised:
             self.signals.send("outbox")
 
-    @asynccontextmanager
-    async def reading(self, model: type[Entity]) -> AsyncIterator[Store]:
-        """A store on a connection without a transaction, for single reads."""
-        async with self.database.pool.acquire() as connection:
-            yield Store(connection, self.shelves[model])
+    def store(self, model: type[Entity]) -> Store:
+        """A store whose every call is a statement of its own, on any connection: single reads, single writes."""
+        return Store(self.database.pool, self.shelves[model])
 
     def upstream(self, name: str) -> Upstream:
         """The client of a declared dependency; KeyError if the component did not declare it."""

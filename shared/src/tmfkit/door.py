@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import time
 from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect
 
 from tmfkit.call import CALL, Call
 from tmfkit.context import Context
 from tmfkit.errors import TmfError, response
 from tmfkit.http import Receive, Scope, Send, header
+from tmfkit.router import Routes
 from tmfkit.security import ANONYMOUS, Verifier
 from tmfkit.telemetry import Telemetry
 
+log = logging.getLogger("tmfkit")
 OPEN = frozenset({"health", "metrics", "listener", "docs", "openapi.json"})
 """First path segments (below the component's) that carry no personal data or guard themselves."""
 
 
 class Door:
-    """Wraps the app. Without a caller: health, metrics, documentation, listeners (they hold a key), the entry page."""
+    """Outermost layer of the app. Resources and hubs are answered from here; all else goes on to FastAPI.
 
-    def __init__(self, app: Any, ctx: Context[Any], telemetry: Telemetry, base: str, verifier: Verifier | None) -> None:
-        self.app, self.ctx, self.telemetry, self.base, self.verifier = app, ctx, telemetry, base, verifier
+    Without a caller: health, metrics, documentation, listeners (they hold a key), the entry page.
+    """
+
+    def __init__(
+        self, ctx: Context[Any], telemetry: Telemetry, base: str, verifier: Verifier | None, routes: Routes
+    ) -> None:
+        self.ctx, self.telemetry, self.base, self.verifier, self.routes = ctx, telemetry, base, verifier, routes
+        self.app: Any = None
         allow = [a.strip() for a in ctx.settings.forwarded_allow.split(",") if a.strip()]
         self._any_peer = "*" in allow
         self._peers = [ipaddress.ip_network(a, strict=False) for a in allow if a != "*"]
@@ -32,10 +44,7 @@ class Door:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        client = scope.get("client")
-        scope["tmfkit.trusted"] = self._any_peer or (client is not None and self._trusted(client[0]))
-        scope["tmfkit.principal"] = ANONYMOUS
-        status = 500
+        status = 0
 
         async def sending(message: Any) -> None:
             nonlocal status
@@ -44,19 +53,39 @@ class Door:
             await send(message)
 
         with self.telemetry.request(scope) as span:
-            token = None
             try:
-                if self.verifier is not None and not self._open(scope["path"]):
-                    scope["tmfkit.principal"] = await self.verifier.authenticate(header(scope, b"authorization"))
-                token = CALL.set(Call(scope["tmfkit.principal"].subject, span.traceparent))
-                await self.app(scope, receive, sending)
+                await self._admitted(scope, receive, sending, span.traceparent)
             except TmfError as e:
                 await response(e, scope["path"])(scope, receive, sending)
+            except ClientDisconnect:
+                log.debug("the client left %s %s", scope["method"], scope["path"])
+            except Exception:
+                log.exception("unexpected failure of %s %s", scope["method"], scope["path"])
+                if status:
+                    raise
+                await response(TmfError(f"trace id {span.trace_id}"), scope["path"])(scope, receive, sending)
             finally:
-                if token is not None:
-                    CALL.reset(token)
                 route = scope.get("tmfkit.route") or getattr(scope.get("route"), "path", None) or "other"
-                self.telemetry.served(scope["method"], route, status, time.perf_counter() - started)
+                self.telemetry.served(scope["method"], route, status or 499, time.perf_counter() - started)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send, traceparent: str) -> None:
+        client = scope.get("client")
+        scope["tmfkit.trusted"] = self._any_peer or (client is not None and self._trusted(client[0]))
+        found = self.routes.find(scope.get("raw_path") or quote(scope["path"]).encode())
+        principal = ANONYMOUS
+        if self.verifier is not None and (found is not None or not self._open(scope["path"])):
+            principal = await self.verifier.authenticate(header(scope, b"authorization"))
+        scope["tmfkit.principal"] = principal
+        token = CALL.set(Call(principal.subject, traceparent))
+        try:
+            if found is None:
+                await self.app(scope, receive, send)
+            else:
+                endpoint, id = found
+                scope["tmfkit.route"] = endpoint.path if id is None else endpoint.route
+                await endpoint(scope, receive, send, id)
+        finally:
+            CALL.reset(token)
 
     def _open(self, path: str) -> bool:
         if not path.startswith(self.base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -19,13 +20,17 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 JSON_PATCH_QUERY = "application/json-patch-query+json"
 MAX_DEPTH = 64
+_AUTHORITY = re.compile(r"[\w.\-:\[\]]+\Z")
+_PREFIX = re.compile(r"[\w.\-/~%]*\Z")
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value.decode("latin-1"))
-    return None
+    """One header; of a repeated one the last. The dictionary is made once per request."""
+    headers: dict[bytes, bytes] | None = scope.get("tmfkit.headers")
+    if headers is None:
+        headers = scope["tmfkit.headers"] = dict(scope["headers"])
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 async def body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -122,22 +127,19 @@ def origin(scope: Scope, fallback: str) -> str:
 
     X-Forwarded-* are believed only where the door marked the peer as trusted.
     """
-    proto, host, prefix = scope.get("scheme", "http"), None, ""
-    trusted = scope.get("tmfkit.trusted", False)
-    for key, value in scope["headers"]:
-        if key == b"host" and host is None:
-            host = value.decode("latin-1")
-        elif trusted and key.startswith(b"x-forwarded-"):
-            first = value.decode("latin-1").split(",")[0].strip()
-            if key == b"x-forwarded-proto" and first in ("http", "https"):
-                proto = first
-            elif key == b"x-forwarded-host" and first:
-                scope["tmfkit.host"] = first
-            elif key == b"x-forwarded-prefix" and first.startswith("/"):
-                prefix = first.rstrip("/")
-    host = scope.get("tmfkit.host", host)
-    if not host or any(c in host for c in '"<>\\ '):
-        return fallback.rstrip("/") + prefix
+    proto, host, prefix = scope.get("scheme", "http"), header(scope, b"host"), ""
+    if scope.get("tmfkit.trusted", False):
+        forwarded = header(scope, b"x-forwarded-proto")
+        if forwarded is not None and (first := forwarded.split(",")[0].strip()) in ("http", "https"):
+            proto = first
+        forwarded = header(scope, b"x-forwarded-host")
+        if forwarded:
+            host = forwarded.split(",")[0].strip()
+        forwarded = header(scope, b"x-forwarded-prefix")
+        if forwarded and forwarded.startswith("/"):
+            prefix = forwarded.split(",")[0].strip().rstrip("/")
+    if not host or not _AUTHORITY.match(host) or not _PREFIX.match(prefix):
+        return fallback.rstrip("/")
     return f"{proto}://{host}{prefix}"
 
 

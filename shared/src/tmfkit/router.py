@@ -1,7 +1,7 @@
 """Resource -> its routes. The only HTTP for resources.
 
-One Starlette route inside the FastAPI app finds the endpoint by looking the path up, not by trying patterns, and hands
-stored JSON through as text: nothing is validated again on the way out.
+The door (door.py) looks an endpoint up by its path before FastAPI is asked. Stored JSON is handed through
+as text: nothing is validated again on the way out.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 import orjson
-from starlette.routing import BaseRoute, Match
 
 from tmfkit import http
 from tmfkit.call import CALL
@@ -28,7 +27,7 @@ from tmfkit.errors import (
     Unprocessable,
 )
 from tmfkit.http import Receive, Scope, Send
-from tmfkit.query import Query, parse, parse_fields, project
+from tmfkit.query import parse, parse_fields, project
 from tmfkit.resource import Resource
 from tmfkit.security import allowed
 from tmfkit.store import Row, Store, missing
@@ -69,6 +68,15 @@ class Page:
                 links.append(to(self.offset + self.limit, "next"))
             links.append(to(max(0, (self.total - 1) // self.limit * self.limit), "last"))
         return ", ".join(links)
+
+
+class Served(Protocol):
+    """What answers requests below one path: a resource in one version, or a hub."""
+
+    path: str
+    route: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, id: str | None) -> None: ...
 
 
 class Endpoint:
@@ -135,8 +143,7 @@ class Endpoint:
 
     async def list_(self, scope: Scope, send: Send, base: str, raw_query: str) -> None:
         query = parse(raw_query, self.names, **self.limits)
-        async with self.ctx.reading(self.resource.model) as store:
-            rows, total = await store.page(query)
+        rows, total = await self.ctx.store(self.resource.model).page(query)
         content = ("[" + ",".join([self.shown(r, base, query.fields) for r in rows]) + "]").encode()
         page = Page(query.offset, query.limit or 0, len(rows), total)
         headers = [
@@ -153,8 +160,7 @@ class Endpoint:
         return self.view.names(dotted)
 
     async def retrieve(self, scope: Scope, send: Send, base: str, id: str, raw_query: str) -> None:
-        async with self.ctx.reading(self.resource.model) as store:
-            row = await store.row(id)
+        row = await self.ctx.store(self.resource.model).row(id)
         if row is None:
             raise missing(self.resource, id)
         etag = f'"{row.revision}"'
@@ -198,8 +204,7 @@ class Endpoint:
                 async with self.ctx.transaction() as tx:
                     doc = await self._stored(tx, doc)
             else:  # one statement is one transaction: no BEGIN, no COMMIT round trip
-                async with self.ctx.reading(self.resource.model) as store:
-                    doc = await store.insert(doc)
+                doc = await self.ctx.store(self.resource.model).insert(doc)
                 self.ctx.signals.send("outbox")
             row = Row(doc["id"], orjson.dumps(doc).decode(), 1)
         content = self.shown(row, base, fields).encode()
@@ -286,8 +291,7 @@ class Endpoint:
 
     async def delete(self, scope: Scope, send: Send, id: str) -> None:
         if http.header(scope, b"if-match") is None:
-            async with self.ctx.reading(self.resource.model) as store:
-                await store.delete(id)
+            await self.ctx.store(self.resource.model).delete(id)
             self.ctx.signals.send("outbox")
         else:
             async with self.ctx.transaction() as tx:
@@ -315,14 +319,14 @@ def header_matches(value: str | None, etag: str) -> bool:
     return "*" in tags or etag in tags
 
 
-class ResourceRoutes(BaseRoute):
-    """All resources of a component behind one route: /<base>/tmf-api/<api>/<version>/<resource>[/<id>]."""
+class Routes:
+    """All resources of a component: /<base>/tmf-api/<api>/<version>/<resource>[/<id>] is looked up, not matched."""
 
-    def __init__(self, prefix: str, endpoints: Mapping[tuple[str, str, str], Endpoint]) -> None:
+    def __init__(self, prefix: str, endpoints: Mapping[tuple[str, str, str], Served]) -> None:
         self.prefix = prefix.rstrip("/").encode() + b"/"
         self.endpoints = {tuple(p.encode() for p in key): e for key, e in endpoints.items()}
 
-    def find(self, raw_path: bytes) -> tuple[Endpoint, str | None] | None:
+    def find(self, raw_path: bytes) -> tuple[Served, str | None] | None:
         if not raw_path.startswith(self.prefix):
             return None
         parts = raw_path[len(self.prefix) :].split(b"/")
@@ -330,28 +334,7 @@ class ResourceRoutes(BaseRoute):
             parts.pop()
         if len(parts) not in (3, 4):
             return None
-        endpoint = self.endpoints.get(tuple(parts[:3]))
+        endpoint = self.endpoints.get((parts[0], parts[1], parts[2]))
         if endpoint is None:
             return None
         return endpoint, unquote(parts[3].decode("latin-1")) if len(parts) == 4 else None
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        found = self.find(scope.get("raw_path") or quote(scope["path"]).encode())
-        if found is None:
-            return Match.NONE, {}
-        scope["tmfkit.route"] = found[0].route if found[1] is not None else found[0].path
-        return Match.FULL, {"tmfkit.found": found}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint, id = scope["tmfkit.found"]
-        await endpoint(scope, receive, send, id)
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        from starlette.routing import NoMatchFound
-
-        raise NoMatchFound(name, path_params)
-
-
-__all__ = ["Endpoint", "Page", "Query", "ResourceRoutes"]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
-from tmfkit.errors import Conflict
+from tmfkit.errors import BadRequest
 from tmfkit.resource import READ, Lifecycle, Resource
 from tmfkit.types import (
     Attachment,
@@ -30,6 +30,8 @@ from tmfkit.types import (
     TmfModel,
     VersionedRef,
 )
+
+from experience_management.specification import judged
 
 # --- TMF683: what was said between a party and us ----------------------------------------------------------
 
@@ -133,7 +135,8 @@ class SubjectType(StrEnum):
 class IndexContributor(TmfModel):
     """One KQI of an index: at `bad` it scores 0, at `good` 100, linear in between; `good` may be the lower value.
 
-    `weight` is relative to the other contributors' weights; `unit` is that of good and bad.
+    `weight` is relative to the other contributors' weights; `unit` is that of good and bad. `kpi` names the measured
+    KPI that the KQI is read from, where it is none of those known to the component.
     """
 
     kqi: Annotated[str, Field(min_length=1)]
@@ -141,6 +144,7 @@ class IndexContributor(TmfModel):
     bad: float
     weight: Annotated[float, Field(gt=0)]
     unit: Annotated[str, Field(min_length=1)]
+    kpi: Annotated[str | None, Field(min_length=1, examples=["Voice.CallSetupTime"])] = None
 
     @model_validator(mode="after")
     def _has_a_direction(self) -> Self:
@@ -200,29 +204,17 @@ class ExperienceIndexSpecification(Entity):
         list[IndexContributor],
         Field(
             min_length=1,
-            examples=[[{"kqi": "callSetupTime", "good": 4.5, "bad": 12.0, "weight": 1.0, "unit": "s"}]],
+            examples=[[{"kqi": "setup_time_s", "good": 4.5, "bad": 12.0, "weight": 1.0, "unit": "s"}]],
         ),
         AfterValidator(_distinct),
     ]
     weights: Annotated[IndexWeights | None, Field(examples=[{"mean": 0.7, "lowDecile": 0.3}])] = None
+    minCoverage: Annotated[float | None, Field(ge=0, le=1)] = None
     description: str | None = None
     serviceSpecification: VersionedRef | None = None
     lifecycleStatus: SpecificationStatus | None = None
     validFor: TimePeriod | None = None
     lastUpdate: Instant | None = None
-
-
-MEANING = ("contributors", "weights", "serviceSpecification")
-FROZEN = frozenset({SpecificationStatus.ACTIVE, SpecificationStatus.RETIRED, SpecificationStatus.OBSOLETE})
-
-
-def meaning_kept(old: Document | None, new: Document) -> Document:
-    """An index in use keeps its meaning, so that scores stay comparable. Errors: Conflict (409)."""
-    if old is not None and old.get("lifecycleStatus") in FROZEN:
-        for name in MEANING:
-            if old.get(name) != new.get(name):
-                raise Conflict("an index in use is changed by a new version of it", attribute=name)
-    return new
 
 
 class ExperienceBand(StrEnum):
@@ -353,6 +345,41 @@ class SurveyResponse(Entity):
     respondedAt: Instant
 
 
+THINGS = frozenset({"Resource", "PhysicalResource", "LogicalResource", "Device", "Thing"})
+
+
+def answered_by_a_person(old: Document | None, new: Document) -> Document:
+    """A thing never gets an opinion. Errors: BadRequest (400)."""
+    if new["respondent"].get("@referredType") in THINGS:
+        raise BadRequest("a thing has no opinion", attribute="respondent")
+    return new
+
+
+class SurveyInterval(TmfModel):
+    """Confidence interval of a survey's value at `level`, in the unit of the value."""
+
+    low: float
+    high: float
+    level: float
+
+
+class SurveyResult(TmfModel):
+    """What the answers to one question of a survey come to.
+
+    value: NPS -100..100; CSAT the share 0..1 of 4 and 5; CES the mean 1..7. Absent, with its interval, from too few
+    answers. n: answers on the scale; refused: answers off it. topBox: of CES, the share 0..1 of 5 and more.
+    """
+
+    surveyName: str
+    metric: SurveyMetric
+    n: int
+    refused: int = 0
+    value: float | None = None
+    interval: SurveyInterval | None = None
+    method: str | None = None
+    topBox: float | None = None
+
+
 # --- Declarations ------------------------------------------------------------------------------------------
 
 PARTY_INTERACTION = Resource(
@@ -378,10 +405,13 @@ EXPERIENCE_INDEX_SPECIFICATION = Resource(
         },
         event="StatusChange",
     ),
-    prepare=meaning_kept,
+    prepare=judged,
     updated="lastUpdate",
 )
 EXPERIENCE_SCORE = Resource(ExperienceScore, operations=READ, index=("score", "computedAt"))
 SURVEY_RESPONSE = Resource(
-    SurveyResponse, operations=frozenset({"list", "retrieve", "create", "delete"}), index=("respondedAt",)
+    SurveyResponse,
+    operations=frozenset({"list", "retrieve", "create", "delete"}),
+    index=("respondedAt",),
+    prepare=answered_by_a_person,
 )

@@ -1,0 +1,53 @@
+"""What an operator may set of experience management, beside the settings of every component."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+from tmfkit import Settings
+
+from experience_management.domain.kqi import Models
+from experience_management.domain.qoe import CODECS
+
+
+class ExperienceSettings(Settings):
+    """Names in the environment are the upper-case field names."""
+
+    observation_window_s: float = Field(
+        1800.0, gt=0, description="length of the window that kpiSummary of service quality looks at by default"
+    )
+    reevaluation_s: float = Field(
+        60.0, gt=0, description="how often the measurements of an open problem are looked at again"
+    )
+    score_change_min: float = Field(
+        1.0, ge=0, description="points by which a score must change to be published again; a new band always is"
+    )
+    score_threshold: float = Field(
+        50.0, ge=0, le=100, description="scores below it are counted as bad experience in the metrics"
+    )
+    observation_retention_s: float = Field(90 * 86_400, gt=0, description="observations are kept this long")
+    problem_retention_s: float = Field(
+        30 * 86_400, gt=0, description="ended problems and whom they hit are remembered this long"
+    )
+    survey_min_answers: int = Field(10, ge=1, description="fewer answers to a survey give no result")
+
+    voice_codec: str = Field("EVS-SWB-24.4", description="codec of the voice service, for its opinion model")
+    voice_fixed_delay_ms: float = Field(
+        60.0, ge=0, description="mouth-to-ear delay beside the measured one: codec, jitter buffer, core"
+    )
+    video_stall_length_s: float = Field(3.0, gt=0, description="mean length of one stall of a video")
+    web_context: Literal["fast", "medium", "slow"] = Field(
+        "medium", description="what users of the web are used to, in the words of ITU-T G.1030"
+    )
+
+    @field_validator("voice_codec")
+    @classmethod
+    def _known(cls, codec: str) -> str:
+        if codec not in CODECS:
+            raise ValueError(f"known codecs are {', '.join(CODECS)}")
+        return codec
+
+    @property
+    def models(self) -> Models:
+        return Models(self.voice_codec, self.voice_fixed_delay_ms, self.video_stall_length_s, self.web_context)
