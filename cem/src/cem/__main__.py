@@ -50,10 +50,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.set_defaults(act=_up)
 
+    _load_parser(commands.add_parser("load", help="customers, inventory, measurements of a real operator"))
+
     stop = commands.add_parser("stop", help="stop what runs from here, and end what a killed run left behind")
     stop.add_argument("--folder", type=Path, help="of one instance; without: of all")
     stop.set_defaults(act=_stop)
     return parser
+
+
+def _load_parser(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True)
+
+    customers = what.add_parser("customers", help="a CSV file through TMF629; trains where outcomes are known")
+    customers.add_argument("file", type=Path)
+    customers.add_argument("--mapping", default="ibm-telco", help="a mapping by its name or file (default ibm-telco)")
+    customers.add_argument(
+        "--train", action=argparse.BooleanOptionalAction, help="default: if the mapping has an outcome"
+    )
+    customers.set_defaults(act=_load_customers)
+
+    inventory = what.add_parser("inventory", help="JSON or NDJSON of TMF637, TMF638, TMF639 resources")
+    inventory.add_argument("file", type=Path, nargs="+")
+    inventory.add_argument("--kind", choices=("product", "service", "resource"), help="if their @type does not say it")
+    inventory.set_defaults(act=_load_inventory)
+
+    measurements = what.add_parser("measurements", help="3GPP PM XML (TS 32.435), CSV, JSON, NDJSON; also .gz")
+    measurements.add_argument("file", type=Path, nargs="+")
+    measurements.add_argument("--mapping", type=Path, help="YAML or JSON: how the file's names become ours")
+    measurements.set_defaults(act=_load_measurements)
+
+    for each in (customers, inventory, measurements):
+        each.add_argument("--url", help="base of the receiver, the part before /tmf-api; default: what runs here")
+        each.add_argument("--folder", type=Path, default=OWN_FOLDER, help=f"of the instance (default {OWN_FOLDER})")
 
 
 def _where(parser: argparse.ArgumentParser, folder: Path) -> None:
@@ -97,6 +125,62 @@ def _up(given: argparse.Namespace) -> int:
             raise InstanceError(f"--dependency {text}: NAME=http://... is expected.")
         elsewhere[name] = url.rstrip("/")
     return up(given.folder, given.host, given.port_base, elsewhere, Screen())
+
+
+def _load_customers(given: argparse.Namespace) -> int:
+    from cem import load
+    from cem.screen import Screen
+    from cem.target import Target, to
+
+    screen = Screen()
+    by = load.customer_mapping(given.mapping)
+    customers = load.customers(given.file, by)
+    screen.line(f"{given.file.name}: {len(customers.payloads):,} customers, {customers.labelled:,} with known outcome")
+    if customers.unmapped:
+        screen.line(f"columns that {by.name} does not use: {', '.join(customers.unmapped)}", "dim")
+
+    async def job(target: Target) -> int:
+        delivered = await load.load_customers(target.client, target.address("customer-360"), customers, screen)
+        if given.train is not False and (given.train or by.outcome):
+            if target.train is None:
+                screen.line("not run from here: train with `python -m churn_prediction train` in its environment")
+                return 1 if given.train else 0
+            await load.train(target, customers, screen)
+        return 1 if delivered.refused or customers.faults else 0
+
+    return to(given.folder, "customer-360", given.url, job, screen)
+
+
+def _load_inventory(given: argparse.Namespace) -> int:
+    from cem import files, load
+    from cem.screen import Screen
+    from cem.target import Target, to
+
+    screen = Screen()
+    documents = [document for file in given.file for document in files.documents(file)]
+
+    async def job(target: Target) -> int:
+        url = target.address("demo-operator")
+        return 0 if await load.load_inventory(target.client, url, documents, given.kind, screen) else 1
+
+    return to(given.folder, "demo-operator", given.url, job, screen)
+
+
+def _load_measurements(given: argparse.Namespace) -> int:
+    from cem import files, load
+    from cem.screen import Screen
+    from cem.target import Target, to
+
+    screen = Screen()
+    by = files.structure(given.mapping) if given.mapping else None
+
+    async def job(target: Target) -> int:
+        url, well = target.address("service-quality"), True
+        for file in given.file:
+            well = await load.load_measurements(target.client, url, file, by, screen) and well
+        return 0 if well else 1
+
+    return to(given.folder, "service-quality", given.url, job, screen)
 
 
 def _stop(given: argparse.Namespace) -> int:

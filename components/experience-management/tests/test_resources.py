@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from experience_management import resources
 from pydantic import ValidationError
+
+from experience_management import resources, specification
 from tmfkit.errors import Conflict
 from tmfkit.types import Entity
 from tmfkit.versions import view
@@ -31,7 +32,7 @@ SPECIFICATION: Document = {
     "name": "video",
     "version": "1.0",
     "subjectType": "person",
-    "contributors": [{"kqi": "stallRatio", "good": 0.0, "bad": 0.1, "weight": 2.0, "unit": "1"}],
+    "contributors": [{"kqi": "stall_ratio", "good": 0.0, "bad": 0.1, "weight": 2.0, "unit": "ratio"}],
 }
 SCORE: Document = {
     "subject": {"id": "42", "subjectType": "person", "@referredType": "Customer"},
@@ -217,14 +218,14 @@ def test_an_index_that_cannot_be_computed_is_refused(change: Document, where: tu
 
 def test_an_index_in_use_keeps_its_meaning() -> None:
     draft = {**SPECIFICATION, "lifecycleStatus": "In design"}
-    reweighted = [{**SPECIFICATION["contributors"][0], "weight": 5.0}]
+    reweighted = [{**SPECIFICATION["contributors"][0], "good": 0.01}]
     changed = {**draft, "contributors": reweighted}
-    assert resources.meaning_kept(None, draft) == draft
-    assert resources.meaning_kept(draft, changed) == changed
+    assert specification.judged(None, draft) == draft
+    assert specification.judged(draft, changed) == changed
     active = {**draft, "lifecycleStatus": "Active"}
-    assert resources.meaning_kept(active, {**active, "description": "new words"})["description"] == "new words"
+    assert specification.judged(active, {**active, "description": "new words"})["description"] == "new words"
     with pytest.raises(Conflict, match="contributors"):
-        resources.meaning_kept(active, {**active, "contributors": reweighted})
+        specification.judged(active, {**active, "contributors": reweighted})
 
 
 @pytest.mark.parametrize(("metric", "low", "high"), [("NPS", 0, 10), ("CSAT", 1, 5), ("CES", 1, 7)])

@@ -93,7 +93,7 @@ class Context(Generic[S]):
 
     def store(self, model: type[Entity]) -> Store:
         """A store whose every call is a statement of its own, on any connection: single reads, single writes."""
-        return Store(self.database.pool, self.shelves[model])
+        return Store(self.database.lanes, self.shelves[model])
 
     def upstream(self, name: str) -> Upstream:
         """The client of a declared dependency; KeyError if the component did not declare it."""

@@ -8,17 +8,25 @@ import time
 from typing import Any
 from urllib.parse import quote
 
+import asyncpg
 from starlette.requests import ClientDisconnect
 
 from tmfkit.call import CALL, Call
 from tmfkit.context import Context
-from tmfkit.errors import TmfError, response
+from tmfkit.errors import ServiceUnavailable, TmfError, response
 from tmfkit.http import Receive, Scope, Send, header
 from tmfkit.router import Routes
 from tmfkit.security import ANONYMOUS, Verifier
 from tmfkit.telemetry import Telemetry
 
 log = logging.getLogger("tmfkit")
+NO_DATABASE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
 OPEN = frozenset({"health", "metrics", "listener", "docs", "openapi.json"})
 """First path segments (below the component's) that carry no personal data or guard themselves."""
 
@@ -57,6 +65,12 @@ class Door:
                 await self._admitted(scope, receive, sending, span.traceparent)
             except TmfError as e:
                 await response(e, scope["path"])(scope, receive, sending)
+            except NO_DATABASE as e:
+                log.warning("%s %s: %s: %s", scope["method"], scope["path"], type(e).__name__, e)
+                if status:
+                    raise
+                unavailable = ServiceUnavailable("the database does not answer", retry_after_s=1)
+                await response(unavailable, scope["path"])(scope, receive, sending)
             except ClientDisconnect:
                 log.debug("the client left %s %s", scope["method"], scope["path"])
             except Exception:

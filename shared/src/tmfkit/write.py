@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from tmfkit import patch
 from tmfkit.errors import BadRequest, Conflict, TmfError, from_validation
 from tmfkit.http import JSON_PATCH, JSON_PATCH_QUERY
-from tmfkit.query import model_fields
+from tmfkit.query import model_fields, unwrapped
 from tmfkit.types import CreateOnly, Document, ReadOnly
 from tmfkit.versions import View
 
@@ -169,15 +170,70 @@ def check_move(name: str, lifecycle: Any, old: Document, new: Document) -> None:
 
 
 def normal(model: type[BaseModel], sent: Mapping[str, Any]) -> Document:
-    """The document as it is stored: validated strictly, instants with an offset, nulls left out, extras kept."""
+    """The document as it is stored: judged strictly, then as it was sent, but for nulls and instants without offset."""
+    text = orjson.dumps(sent)
     try:
-        value = model.__pydantic_validator__.validate_json(orjson.dumps(sent), strict=True)
+        model.__pydantic_validator__.validate_json(text, strict=True)
     except ValidationError as e:
-        raise from_validation(e) from e
-    document: Document = model.__pydantic_serializer__.to_python(
-        value, mode="json", by_alias=True, exclude_unset=True, exclude_none=True
-    )
-    return document
+        raise from_validation(e, sent) from e
+    document = without_nulls(sent) if b"null" in text else dict(sent)
+    return tidy(model, document)
+
+
+def without_nulls(value: Any) -> Any:
+    """An attribute that is null is an attribute that is not there."""
+    if isinstance(value, dict):
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    return [without_nulls(v) for v in value] if isinstance(value, list) else value
+
+
+@cache
+def instants(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
+    """Attributes that are instants (None) or hold some somewhere below (their model)."""
+    return _instants(model, ())
+
+
+def _instants(model: type[BaseModel], above: tuple[type[BaseModel], ...]) -> dict[str, type[BaseModel] | None]:
+    found: dict[str, type[BaseModel] | None] = {}
+    for name, info in model_fields(model).items():
+        kind, _, _ = unwrapped(info.annotation)
+        if not isinstance(kind, type):
+            continue
+        if issubclass(kind, datetime):
+            found[name] = None
+        elif issubclass(kind, BaseModel) and (kind in above or kind is model or _instants(kind, (*above, model))):
+            found[name] = kind
+    return found
+
+
+def tidy(model: type[BaseModel], value: Document) -> Document:
+    """Every declared instant in a form that PostgreSQL reads too, with an offset. Changes `value`."""
+    for name, inner in instants(model).items():
+        held = value.get(name)
+        if held is None:
+            continue
+        if inner is None:
+            if isinstance(held, list):
+                value[name] = [h if _RFC3339.match(h) else offset_given(h, name) for h in held]
+            elif not _RFC3339.match(held):
+                value[name] = offset_given(held, name)
+        elif isinstance(held, list):
+            value[name] = [tidy(inner, dict(h)) if isinstance(h, dict) else h for h in held]
+        elif isinstance(held, dict):
+            value[name] = tidy(inner, dict(held))
+    return value
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+
+
+def offset_given(text: str, name: str) -> str:
+    """Any other spelling that is an instant, in UTC where it names no offset. Errors: TmfError 400."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadRequest(f"{text[:60]!r} is not an instant of RFC 3339", attribute=name) from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
 
 
 def check_id(id: Any) -> None:

@@ -8,35 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import orjson
-from tmfkit import Event, Transaction
-from tmfkit.call import CALL
 
 from churn_prediction import readings
 from churn_prediction.domain import experience
 from churn_prediction.domain.experience import MEAN, SERVICES, TREND, WORST, Observation, Snapshot
 from churn_prediction.domain.features import Kind
 from churn_prediction.readings import LIVE_ORIGIN, CustomerReading, FeatureReading
+from tmfkit import Event, Transaction
+from tmfkit.call import CALL
 
 CUSTOMER_CHANGED, EXPERIENCE_CHANGED, EXPERIENCE_FADED = "customerChanged", "experienceChanged", "experienceFaded"
 SUMMARY = (MEAN, WORST, TREND)
 OF_CUSTOMER = ("customer", "feature_row", "outcome", "protected", "observation", "touched", "assessed", "offered")
 
-APPEND_CHANGED = """
+APPEND_TOLD = """
 WITH told AS (
     SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
         AS t (feature, value, kind, as_of, origin)
 ), known AS (
-    SELECT DISTINCT ON (feature) feature, value, kind FROM feature_row
-    WHERE customer_id = $1 AND (origin = $7) = $8 ORDER BY feature, as_of DESC, seq DESC
+    SELECT DISTINCT ON (feature) feature, value, kind, origin FROM feature_row
+    WHERE customer_id = $1 AND origin <> $7 ORDER BY feature, as_of DESC, seq DESC
 )
 INSERT INTO feature_row (customer_id, feature, value, kind, as_of, origin)
-SELECT $1, feature, t.value, coalesce(t.kind, k.kind), coalesce(t.as_of, $9), coalesce(t.origin, $10)
+SELECT $1, feature, t.value, coalesce(t.kind, k.kind), coalesce(t.as_of, $8), coalesce(t.origin, k.origin)
 FROM told t FULL JOIN known k USING (feature)
 WHERE t.value IS DISTINCT FROM k.value
 RETURNING feature
+"""
+APPEND_DERIVED = """
+WITH derived AS (
+    SELECT * FROM unnest($2::text[], $3::text[]) AS t (feature, value)
+), holds AS (
+    SELECT DISTINCT ON (feature) feature, value, as_of FROM feature_row
+    WHERE customer_id = $1 AND feature = ANY($2) ORDER BY feature, as_of DESC, seq DESC
+)
+INSERT INTO feature_row (customer_id, feature, value, kind, as_of, origin)
+SELECT $1, feature, d.value, $4, greatest($5::timestamptz, h.as_of), $6
+FROM derived d LEFT JOIN holds h USING (feature)
+WHERE d.value IS DISTINCT FROM h.value
 """
 
 
@@ -56,13 +67,15 @@ async def on_customer(tx: Transaction, event: Event) -> None:
         reading.id, reading.name, reading.href, reading.status,
     )  # fmt: skip
     features = await _admitted(tx, reading)
-    changed = await _append(tx, reading.id, features, at)
+    changed = await _appended(tx, reading.id, features, at)
     if reading.outcome is not None:
+        told_at = max([at, *(f.as_of for f in features if f.as_of is not None)])
         await tx.execute(
             "INSERT INTO outcome AS o (customer_id, name, churned, label_from, told_at) VALUES ($1, $2, $3, $4, $5)"
             " ON CONFLICT (customer_id) DO UPDATE SET name = $2, churned = $3, label_from = $4, told_at = $5"
             " WHERE (o.name, o.churned, o.label_from) IS DISTINCT FROM ($2, $3, $4)",
-            reading.id, reading.outcome.name, reading.outcome.churned, reading.outcome.label_from, at,
+            reading.id, reading.outcome.name, reading.outcome.churned, reading.outcome.label_from,
+            told_at,
         )  # fmt: skip
     if reading.protected:
         await tx.execute(
@@ -70,7 +83,7 @@ async def on_customer(tx: Transaction, event: Event) -> None:
             " ON CONFLICT (customer_id, name) DO UPDATE SET value = excluded.value",
             reading.id, list(reading.protected), [orjson.dumps(v).decode() for v in reading.protected.values()],
         )  # fmt: skip
-    if {*SUMMARY, SERVICES} & set(changed):
+    if changed.intersection((*SUMMARY, SERVICES)):
         await derive(tx, reading.id)
     if changed or status_before["status"] != reading.status:
         await touch(tx, reading.id, CUSTOMER_CHANGED, event.event_id)
@@ -129,8 +142,8 @@ async def fade(tx: Transaction, limit: int) -> int:
 async def derive(tx: Transaction, customer_id: str) -> None:
     """Write the live experience features of a customer, whose row is locked: see domain.experience.week.
 
-    They are dated at the end of the newest score or now, whichever is later, so that they hold over the snapshot they
-    are derived from.
+    They are dated at the end of the newest score, now, or the snapshot's instant, whichever is latest, so that they hold
+    over the snapshot they are derived from.
     """
     rows = await tx.fetch(
         "SELECT service_id, started_at, ended_at, score, (SELECT max(ended_at) FROM observation WHERE NOT faded)"
@@ -158,10 +171,7 @@ async def derive(tx: Transaction, customer_id: str) -> None:
         rows[0]["newest"] if rows else now,
     )
     texts = [None if v is None else repr(v) for v in features.values()]
-    await _append_rows(
-        tx, customer_id, list(features), texts, [Kind.NUMERIC.value] * len(features), [at] * len(features),
-        [LIVE_ORIGIN] * len(features), at, live=True,
-    )  # fmt: skip
+    await tx.execute(APPEND_DERIVED, customer_id, list(features), texts, Kind.NUMERIC.value, at, LIVE_ORIGIN)
 
 
 async def _admitted(tx: Transaction, reading: CustomerReading) -> list[FeatureReading]:
@@ -199,29 +209,14 @@ async def _admitted(tx: Transaction, reading: CustomerReading) -> list[FeatureRe
     return admitted
 
 
-async def _append(tx: Transaction, customer_id: str, features: Sequence[FeatureReading], at: datetime) -> list[str]:
-    return await _append_rows(
-        tx, customer_id, [f.name for f in features], [f.value for f in features], [f.kind.value for f in features],
-        [f.as_of or at for f in features], [f.origin for f in features], at, live=False,
-    )  # fmt: skip
-
-
-async def _append_rows(
-    tx: Transaction,
-    customer_id: str,
-    names: list[str],
-    values: list[str | None],
-    kinds: list[str],
-    as_of: list[datetime],
-    origins: list[str],
-    at: datetime,
-    *,
-    live: bool,
-) -> list[str]:
-    """Append what differs from the newest row told (or derived: `live`); the names of what did. A feature that is no
-    longer told is unknown from `at` on."""
-    gone_origin: Any = LIVE_ORIGIN if live else readings.CUSTOMER_ORIGIN
+async def _appended(
+    tx: Transaction, customer_id: str, features: Sequence[FeatureReading], at: datetime
+) -> frozenset[str]:
+    """Append what differs from what was told last; the names of what did. What is no longer told is unknown from now
+    on."""
     rows = await tx.fetch(
-        APPEND_CHANGED, customer_id, names, values, kinds, as_of, origins, LIVE_ORIGIN, live, at, gone_origin
-    )
-    return [r["feature"] for r in rows]
+        APPEND_TOLD, customer_id, [f.name for f in features], [f.value for f in features],
+        [f.kind.value for f in features], [f.as_of or at for f in features], [f.origin for f in features],
+        LIVE_ORIGIN, at,
+    )  # fmt: skip
+    return frozenset(r["feature"] for r in rows)

@@ -1,16 +1,53 @@
 """Churn Prediction: who will leave, why, and what would keep them at a profit?"""
 
-from tmfkit import Api, Component, Settings
+from dataclasses import replace
 
+from churn_prediction import answer, ingest, measure, score, tables, train
 from churn_prediction import resources as r
+from churn_prediction.settings import ChurnSettings
+from tmfkit import Api, Component, Every, Follow
+
+RISK = replace(r.PARTY_ROLE_RISK_ASSESSMENT, perform=answer.assess)
+RECOMMENDATION = replace(r.QUERY_PRODUCT_RECOMMENDATION, perform=answer.recommend)
+MODELS = (
+    r.AI_MODEL,
+    r.AI_MODEL_SPECIFICATION,
+    r.AI_CONTRACT,
+    r.AI_CONTRACT_SPECIFICATION,
+    r.AI_CONTRACT_VIOLATION,
+)
+CUSTOMER_EVENTS = (
+    "CustomerCreateEvent",
+    "CustomerAttributeValueChangeEvent",
+    "CustomerStateChangeEvent",
+    "CustomerDeleteEvent",
+)
+SCORE_EVENTS = ("ExperienceScoreCreateEvent", "ExperienceScoreAttributeValueChangeEvent")
 
 component = Component(
     name="churn-prediction",
     package="churn_prediction",
-    settings=Settings,
+    settings=ChurnSettings,
+    metadata=tables.metadata,
     apis=(
-        Api("TMF915", "AiM", ("v4",), (r.AI_MODEL, r.AI_MODEL_SPECIFICATION, r.AI_CONTRACT, r.AI_CONTRACT_SPECIFICATION, r.AI_CONTRACT_VIOLATION)),
-        Api("TMF696", "riskManagement", ("v4",), (r.PARTY_ROLE_RISK_ASSESSMENT,)),
-        Api("TMF680", "recommendationManagement", ("v4",), (r.QUERY_PRODUCT_RECOMMENDATION,)),
+        Api("TMF915", "AiM", ("v4",), MODELS),
+        Api("TMF696", "riskManagement", ("v4",), (RISK,)),
+        Api("TMF680", "recommendationManagement", ("v4",), (RECOMMENDATION,)),
     ),
+    dependencies=("customer360", "experienceManagement"),
+    follows=(
+        Follow(
+            "customer360", "tmf-api/customerManagement/v5", "customer", CUSTOMER_EVENTS, ingest.on_customer, "score"
+        ),
+        Follow(
+            "experienceManagement",
+            "tmf-api/experienceManagement/v1",
+            "experienceScore",
+            SCORE_EVENTS,
+            ingest.on_score,
+            "score",
+        ),
+    ),
+    flows=(Every(30.0, score.due, "score"), Every(15.0, measure.due, "measure")),
+    commands={"train": train.main},
 )

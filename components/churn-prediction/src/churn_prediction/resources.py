@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
+
 from tmfkit.resource import TASK, Lifecycle, Resource
 from tmfkit.types import (
     Attachment,
@@ -388,14 +389,16 @@ class PartyRoleRiskAssessment(Entity):
     """An assessment of the risks that a party role brings. `status` is free text: any move is legal.
 
     Version 4.0.0 forgot all attributes but partyRole in this class; those of its base class RiskAssessment, which
-    its siblings and its samples show, are meant and used here.
+    its siblings and its samples show, are meant and used here. status (Succeeded, Failed) and result are the output
+    of the task; statusReason, ours, says why it failed.
     """
 
     partyRole: RelatedParty
-    status: str | None = None
+    status: Annotated[str | None, ReadOnly()] = None
+    statusReason: Annotated[str | None, ReadOnly()] = None
     characteristic: list[CharacteristicV4] | None = None
     place: RelatedPlaceV4 | None = None
-    riskAssessmentResult: RiskAssessmentResult | None = None
+    riskAssessmentResult: Annotated[RiskAssessmentResult | None, ReadOnly()] = None
 
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -432,17 +435,23 @@ class ChurnRiskAssessment(PartyRoleRiskAssessment):
     """Declared extension of PartyRoleRiskAssessment, told by @type: the risk that the customer leaves.
 
     churnProbability is the calibrated chance to leave within horizonDays, absent where there was not enough data;
-    expectedProfit is that of the best retention offer.
+    band says it in a word (low, medium, high, critical); coverage is the share (0..1) of the model's features that were
+    known; expectedProfit is that of the best retention offer; probabilityChange is against previousAssessment, absent
+    where that was another model's.
     """
 
     churnProbability: Probability | None = None
     interval: ProbabilityInterval | None = None
+    band: str | None = None
     horizonDays: Annotated[int | None, Field(gt=0)] = None
+    coverage: Annotated[float | None, Field(ge=0, le=1)] = None
     aiModel: VersionedRef | None = None
     reasons: list[ChurnReason] | None = None
     evidence: list[EvidenceRef] | None = None
     expectedProfit: Money | None = None
     assessedAt: Instant | None = None
+    previousAssessment: EntityRef | None = None
+    probabilityChange: Annotated[float | None, Field(ge=-1, le=1)] = None
 
 
 # --- TMF680: what would keep them --------------------------------------------------------------------------
@@ -546,13 +555,15 @@ class TaskState(StrEnum):
 
 
 class QueryProductRecommendation(Entity):
-    """A question for products worth offering to a party, and, once done, its answer."""
+    """A question for products worth offering to a party, and, once done, its answer: state, stateReason (ours) and
+    recommendationItem belong to the answer."""
 
     name: str | None = None
     description: str | None = None
     recommendationType: str | None = None
     instantSyncRecommendation: bool | None = None
-    state: TaskState | None = None
+    state: Annotated[TaskState | None, ReadOnly()] = None
+    stateReason: Annotated[str | None, ReadOnly()] = None
     validFor: Annotated[TimePeriod | None, ReadOnly()] = None
     relatedParty: RelatedParty | None = None
     place: RelatedPlaceRefOrValueV4 | None = None
@@ -562,15 +573,22 @@ class QueryProductRecommendation(Entity):
     productOrderItem: list[ItemRef] | None = None
     shoppingCart: list[EntityRef] | None = None
     shoppingCartItem: list[ItemRef] | None = None
-    recommendationItem: list[RecommendationItem] | None = None
+    recommendationItem: Annotated[list[RecommendationItem] | None, ReadOnly()] = None
 
 
 class RetentionRecommendation(QueryProductRecommendation):
-    """Declared extension of QueryProductRecommendation, told by @type: an offer made to keep a customer at a profit."""
+    """Declared extension of QueryProductRecommendation, told by @type: an offer made to keep a customer at a profit.
+
+    considered holds every offer that was valued, with its parts; causalStatus is associational as long as no control
+    group has shown what an offer causes.
+    """
 
     riskAssessment: EntityRef | None = None
     expectedProfit: Money | None = None
     reasons: list[ChurnReason] | None = None
+    causalStatus: str | None = None
+    assumptions: Document | None = None
+    considered: list[Document] | None = None
 
 
 # --- Declarations ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field
+
 from tmfkit import Settings
 
 
@@ -36,4 +37,6 @@ class ChurnSettings(Settings):
         30 * 86_400.0, ge=0, description="without a new service problem nobody is made a second offer within this time"
     )
     offer_valid_days: int = Field(14, ge=1, description="validity of a recommendation")
-    owner_party: str = Field("operator", description="id of the party that answers for the models (TMF915 relatedParty)")
+    owner_party: str = Field(
+        "operator", description="id of the party that answers for the models (TMF915 relatedParty)"
+    )

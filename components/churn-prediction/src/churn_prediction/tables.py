@@ -69,9 +69,7 @@ feature_row = Table(
     _instant("as_of"),
     Column("origin", Text, nullable=False),
 )
-Index(
-    "ix_feature_row_latest", feature_row.c.customer_id, feature_row.c.feature, feature_row.c.as_of, feature_row.c.seq
-)
+Index("ix_feature_row_latest", feature_row.c.customer_id, feature_row.c.feature, feature_row.c.as_of, feature_row.c.seq)
 
 outcome = Table(
     "outcome",

@@ -68,7 +68,7 @@ async def until_up(ctx: Context[DemoSettings], names: Iterable[str], tell: Say, 
                 await asyncio.sleep(0.5)
 
 
-async def _patiently(name: str, tell: Say, ask: Callable[[], Awaitable[T]]) -> T:
+async def patiently(name: str, tell: Say, ask: Callable[[], Awaitable[T]]) -> T:
     """Ask again while a component is away or stumbles; a refusal (4xx) is final. Errors: LoadError, UpstreamError."""
     stumbled = 0
     told = False
@@ -176,7 +176,7 @@ async def _load_customers(ctx: Context[DemoSettings], operator: Operator, tell: 
                 if name in done:
                     progress.before += len(batch)
                 else:
-                    await _patiently("customer360", tell, partial(_create, upstream, batch))
+                    await patiently("customer360", tell, partial(_create, upstream, batch))
                     await remember(ctx, f"part/customers/{name}", len(batch))
                 progress.done += len(batch)
     await remember(ctx, "milestone/customers", {**counts, "seconds": round(progress.seconds, 1)})
@@ -210,10 +210,8 @@ async def _load_history(ctx: Context[DemoSettings], operator: Operator, tell: Sa
 
         async def sending() -> None:
             for block in todo:
-                body = measurements.ndjson(
-                    operator.world, block.start_s, block.step_s, block.steps, operator.incidents
-                )
-                await _patiently("serviceQuality", tell, partial(send_measurements, ctx, body, block.rows))
+                body = measurements.ndjson(operator.world, block.start_s, block.step_s, block.steps, operator.incidents)
+                await patiently("serviceQuality", tell, partial(send_measurements, ctx, body, block.rows))
                 await remember(ctx, f"part/history/{block.name}", block.rows)
                 progress.done += block.rows
 
@@ -243,7 +241,7 @@ async def _load_objectives(ctx: Context[DemoSettings], tell: Say) -> None:
         return stored
 
     for name, document in objectives.payloads().items():
-        stored = await _patiently("serviceQuality", tell, partial(kept, document))
+        stored = await patiently("serviceQuality", tell, partial(kept, document))
         await remember(ctx, f"objective/{name}", {"id": stored["id"], "href": stored["href"]})
     count = len(objectives.payloads())
     await remember(ctx, "milestone/objectives", {"count": count})

@@ -61,7 +61,12 @@ HUBS = (
         "tmf-api/experienceManagement/v1/hub",
         "eventType=ExperienceScoreCreateEvent,ExperienceScoreAttributeValueChangeEvent",
     ),
-    Hub("churnPrediction", "tmf-api/riskManagement/v4/hub", "eventType=PartyRoleRiskAssessmentCreateEvent"),
+    Hub(
+        "churnPrediction",
+        "tmf-api/riskManagement/v4/hub",
+        # only those that rest on evidence: the first assessment of everybody would be a flood
+        "eventType=PartyRoleRiskAssessmentCreateEvent&event.partyRoleRiskAssessment.evidence.id*=.",
+    ),
     Hub(
         "churnPrediction",
         "tmf-api/recommendationManagement/v4/hub",
@@ -70,7 +75,7 @@ HUBS = (
     Hub(
         "customer360",
         "tmf-api/customer360/v5/hub",
-        # only of customers with a recommendation, and only that part: a whole view of everybody would be a flood
+        # only of customers with an offer, and of those no more than the offers
         "eventType=Customer360CreateEvent,Customer360AttributeValueChangeEvent"
         "&event.customer360.recommendation.id*=.&fields=event.customer360.recommendation,event.customer360.customer",
     ),

@@ -1,4 +1,4 @@
-"""What is heard of service quality becomes rows: problems and the services they hit. No HTTP, no score: flows do that."""
+"""What is heard of service quality becomes rows: problems and the services they hit. Scoring is the flow's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from tmfkit import Event, Transaction
-from tmfkit.call import CALL
 
 from experience_management.readings import Problem
+from tmfkit import Event, Transaction
+from tmfkit.call import CALL
 
 log = logging.getLogger("experience_management")
 

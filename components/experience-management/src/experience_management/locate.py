@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tmfkit import Context
-
 from experience_management import readings
 from experience_management.settings import ExperienceSettings
+from tmfkit import Context
 
 SERVICES = "tmf-api/serviceInventoryManagement/v5/service"
 NEEDED = "id,href,category,serviceSpecification,supportingResource,relatedParty,relatedEntity"
@@ -39,7 +38,8 @@ async def look_up(ctx: Context[ExperienceSettings], problem_id: str) -> None:
     Errors: UpstreamError when the inventory does not answer."""
     async with ctx.transaction() as tx:
         rows = await tx.fetch(
-            "SELECT service_id FROM affected_service WHERE problem_id = $1 AND looked_up_at IS NULL ORDER BY service_id",
+            "SELECT service_id FROM affected_service WHERE problem_id = $1 AND looked_up_at IS NULL"
+            " ORDER BY service_id",
             problem_id,
         )
     for ids in portions([row["service_id"] for row in rows]):

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from tmfkit.types import Instant
 
 from experience_management.domain.kqi import Window
 from experience_management.resources import SubjectType
+from tmfkit.types import Instant
 
 log = logging.getLogger("experience_management")
 ENDED = frozenset({"resolved", "closed", "cancelled", "rejected"})

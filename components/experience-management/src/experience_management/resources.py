@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+
+from experience_management.specification import judged
 from tmfkit.errors import BadRequest
 from tmfkit.resource import READ, Lifecycle, Resource
 from tmfkit.types import (
@@ -30,8 +32,6 @@ from tmfkit.types import (
     TmfModel,
     VersionedRef,
 )
-
-from experience_management.specification import judged
 
 # --- TMF683: what was said between a party and us ----------------------------------------------------------
 

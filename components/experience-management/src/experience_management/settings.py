@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, field_validator
-from tmfkit import Settings
 
 from experience_management.domain.kqi import Models
 from experience_management.domain.qoe import CODECS
+from tmfkit import Settings
 
 
 class ExperienceSettings(Settings):

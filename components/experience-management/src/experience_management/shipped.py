@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from experience_management.resources import ExperienceIndexSpecification, SubjectType
+from experience_management.settings import ExperienceSettings
 from tmfkit import Context
 from tmfkit.types import Document
 from tmfkit.write import rfc3339
-
-from experience_management.resources import ExperienceIndexSpecification, SubjectType
-from experience_management.settings import ExperienceSettings
 
 
 class Limit(NamedTuple):

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from experience_management.domain import index
+from experience_management.domain.assessment import MEAN_SHARE, Plan
+from experience_management.domain.kqi import KNOWN, factor
 from tmfkit import TmfError
 from tmfkit.errors import BadRequest, Conflict
 from tmfkit.types import Document
-
-from experience_management.domain import index
-from experience_management.domain.assessment import MEAN_SHARE, Plan
-from experience_management.domain.kqi import factor
 
 MEANING = ("contributors", "weights", "minCoverage", "serviceSpecification")
 FROZEN = frozenset({"Active", "Retired", "Obsolete"})
@@ -36,7 +35,7 @@ def plan_of(document: Document) -> Plan:
     }
     if document.get("minCoverage") is not None:
         given["minCoverage"] = document["minCoverage"]
-    found = index.specification_of(given)
+    found = index.specification_of(given, KNOWN)
     if not isinstance(found, index.Specification):
         raise _refusal(found[0])
     kpis = {part["kqi"]: part["kpi"] for part in parts if part.get("kpi")}
@@ -44,7 +43,7 @@ def plan_of(document: Document) -> Plan:
 
 
 def _in_its_unit(part: Mapping[str, Any], at: int, total: float) -> dict[str, Any]:
-    kqi = index.KQIS.get(part["kqi"])
+    kqi = KNOWN.get(part["kqi"])
     scale = 1.0
     if kqi is not None:
         told = factor(part["unit"], kqi.unit)
@@ -89,18 +88,14 @@ def in_force(document: Document, at: datetime) -> bool:
     """Whether a specification may be used at an instant: active, and valid then."""
     period = document.get("validFor") or {}
     start, end = (datetime.fromisoformat(period[n]) if n in period else None for n in ("startDateTime", "endDateTime"))
-    return (
-        document.get("lifecycleStatus") == "Active" and (start is None or start <= at) and (end is None or at < end)
-    )
+    return document.get("lifecycleStatus") == "Active" and (start is None or start <= at) and (end is None or at < end)
 
 
 def chosen(documents: Sequence[Document], kind: str, subject_type: str, at: datetime) -> Document | None:
     """The index for a kind of service and of subject: of those in force the one for this kind, else one for any kind;
     of several the highest version, then the one written last."""
     fitting = [
-        d
-        for d in documents
-        if d.get("subjectType") == subject_type and in_force(d, at) and _kind(d) in (kind, None)
+        d for d in documents if d.get("subjectType") == subject_type and in_force(d, at) and _kind(d) in (kind, None)
     ]
     return max(
         fitting,

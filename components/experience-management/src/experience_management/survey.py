@@ -8,12 +8,12 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from tmfkit import Context, context, permit
-from tmfkit.errors import BadRequest
 
 from experience_management.domain import survey
 from experience_management.resources import SurveyInterval, SurveyMetric, SurveyResult
 from experience_management.settings import ExperienceSettings
+from tmfkit import Context, context, permit
+from tmfkit.errors import BadRequest
 
 API = "experienceManagement"
 LEVEL = 0.95
@@ -21,7 +21,10 @@ router = APIRouter(prefix=f"/tmf-api/{API}/v1", tags=[API])
 
 
 @router.get(
-    "/surveyResult", operation_id="listSurveyResult", response_model=list[SurveyResult], response_model_exclude_none=True
+    "/surveyResult",
+    operation_id="listSurveyResult",
+    response_model=list[SurveyResult],
+    response_model_exclude_none=True,
 )
 async def list_survey_result(
     request: Request,

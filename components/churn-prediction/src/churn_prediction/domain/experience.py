@@ -52,7 +52,7 @@ def week(snapshot: Snapshot, observed: Sequence[Observation], at: datetime) -> d
     the time-weighted mean over the week and over the services of (score - snapshot's mean): a service is taken to have
     been as usual where no score speaks of it, and of two scores over the same time the one that ends later counts.
     experience_trend_7d: the snapshot's slope plus the least-squares slope, points a day, of the same deviations by day.
-    Without a snapshot's mean there is no mean and no trend. Rounded to 4 decimals.
+    Without a snapshot's mean there is no mean, and the trend is the snapshot's. Rounded to 4 decimals.
     """
     begin = at - WEEK
     recent = sorted((o for o in observed if begin < o.end <= at), key=lambda o: (o.service, o.end, o.start))
@@ -60,7 +60,7 @@ def week(snapshot: Snapshot, observed: Sequence[Observation], at: datetime) -> d
     if snapshot.worst is not None:
         worst = snapshot.worst if worst is None else min(worst, snapshot.worst)
     if snapshot.mean is None:
-        return {MEAN: None, WORST: _rounded(worst), TREND: None}
+        return {MEAN: None, WORST: _rounded(worst), TREND: _rounded(snapshot.trend)}
     services = max(1.0, snapshot.services or 0.0, float(len({o.service for o in recent})))
     deviation = [0.0] * DAYS
     heard: dict[str, datetime] = {}

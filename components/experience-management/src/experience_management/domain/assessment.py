@@ -7,12 +7,11 @@ The bad moments are remembered longer than the good ones: a score is mean_share 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 
 from experience_management.domain import index
-from experience_management.domain.kqi import SOURCES, Z10, Level, Models, Reading, Windows, baseline_of, read
+from experience_management.domain.kqi import KNOWN, Z10, Level, Models, Reading, Windows, baseline_of, read
 
 MEAN_SHARE = 0.7
 
@@ -23,7 +22,7 @@ class Plan:
 
     specification: index.Specification
     mean_share: float = MEAN_SHARE
-    kpis: Mapping[str, str] = MappingProxyType({})
+    kpis: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def assessed(plan: Plan, windows: Windows, models: Models) -> Assessment:
             Part(
                 kqi=part.kqi,
                 value=part.value,
-                unit=SOURCES[part.kqi].unit if part.kqi in SOURCES else "",
+                unit=KNOWN[part.kqi].unit,
                 score=share * part.score + (1 - share) * low.score,
                 weight=weight,
                 lost=share * part.lost + (1 - share) * low.lost,
@@ -111,7 +110,8 @@ def _at(
     """The index at one level; a model that has no answer for a decile leaves the KQI at its reading `otherwise`."""
     readings = dict(otherwise or {})
     for part in plan.specification.contributors:
-        reading = read(part.kqi, windows, level, models, plan.kpis.get(part.kqi), part.good > part.bad)
+        better_high = part.good > part.bad
+        reading = read(part.kqi, windows, level, models, higher_is_better=better_high, kpi=plan.kpis.get(part.kqi))
         if reading is not None:
             readings[part.kqi] = reading
     score = index.score(plan.specification, {kqi: reading.value for kqi, reading in readings.items()})
@@ -131,6 +131,5 @@ def _opinion(specification: index.Specification, mean: index.Score) -> float | N
     """Opinions of different scales are never averaged: two of them leave none."""
     if specification.subject is not index.SubjectKind.PERSON:
         return None
-    found = [part.value for part in mean.contributions if index.KQIS[part.kqi].unit == "MOS"]
+    found = [part.value for part in mean.contributions if KNOWN[part.kqi].unit == "MOS"]
     return found[0] if len(found) == 1 else None
-

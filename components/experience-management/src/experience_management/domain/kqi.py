@@ -15,6 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from experience_management.domain import qoe
+from experience_management.domain.index import KQIS, Kqi
 
 Z10 = 1.2815515655446004
 """90 % quantile of the normal distribution: how many standard deviations a decile lies from the mean."""
@@ -94,55 +95,37 @@ def baseline_of(window: Window) -> Window | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a KQI that is measured as such comes from: names of KPIs, the first that has data counts."""
+_OWN = (
+    Kqi("throughput_mbit_s", "Mbit/s"),
+    Kqi("stall_ratio", "ratio"),
+    Kqi("page_load_time_s", "s"),
+    Kqi("start_time_s", "s"),
+)
+KNOWN: Mapping[str, Kqi] = MappingProxyType({**{kqi.name: kqi for kqi in _OWN}, **KQIS})
+"""Every KQI that an index may use here."""
 
-    unit: str
-    higher_is_better: bool
-    kpis: tuple[str, ...]
-
-
-def _sources() -> dict[str, Source]:
-    ratio, ms, s, rate = "ratio", "ms", "s", "Mbit/s"
-    return {
-        "latency_ms": Source(ms, False, ("latency_ms", "DRB.AirIfDelayDl")),
-        "latency_p99_ms": Source(ms, False, ("latency_p99_ms",)),
-        "jitter_ms": Source(ms, False, ("jitter_ms",)),
-        "loss_ratio": Source(
-            ratio,
-            False,
-            ("loss_ratio", "packet_loss_ratio", "DRB.PacketLossRateUl", "DRB.F1UpacketLossRateDl"),
-        ),
+_THROUGHPUT = ("throughput_mbit_s", "throughput_mbps", "throughput_kbit_s", "DRB.UEThpDl")
+MEASURED_AS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "latency_ms": ("latency_ms", "DRB.AirIfDelayDl"),
+        "loss_ratio": ("loss_ratio", "packet_loss_ratio", "DRB.PacketLossRateUl", "DRB.F1UpacketLossRateDl"),
         # A packet later than its delay budget counts as lost where the budget is a promise (3GPP TS 23.501, 5.7.3.4).
-        "packet_error_ratio": Source(ratio, False, ("packet_error_ratio", "Thing.DeadlineMissRatio")),
-        "throughput_mbit_s": Source(
-            rate, True, ("throughput_mbit_s", "throughput_mbps", "throughput_kbit_s", "DRB.UEThpDl")
-        ),
-        "throughput_mbps": Source(
-            rate, True, ("throughput_mbps", "throughput_mbit_s", "throughput_kbit_s", "DRB.UEThpDl")
-        ),
-        "availability_ratio": Source(ratio, True, ("availability_ratio", "Thing.Availability")),
-        "survival_time_miss_ratio": Source(ratio, False, ("survival_time_miss_ratio",)),
-        "success_ratio": Source(ratio, True, ("success_ratio", "Voice.CallSetupSuccessRatio", "DRBAccessibility")),
-        "drop_ratio": Source(ratio, False, ("drop_ratio",)),
-        "stall_ratio": Source(ratio, False, ("stall_ratio", "Video.StallRatio")),
-        "setup_time_s": Source(s, False, ("setup_time_s",)),
-        "page_load_time_s": Source(s, False, ("page_load_time_s", "Web.PageSessionTime")),
-        "start_time_s": Source(s, False, ("start_time_s",)),
-        "voice.mos": Source("MOS", True, ("mos", "voice.mos")),
-        "video.mos": Source("MOS", True, ("mos", "video.mos")),
-        "web.mos": Source("MOS", True, ("mos", "web.mos")),
-        "csat_ratio": Source(ratio, True, ("csat_ratio",)),
-        "ces": Source("1..7", True, ("ces",)),
-        "care_wait_s": Source(s, False, ("care_wait_s",)),
-        "first_contact_resolution_ratio": Source(ratio, True, ("first_contact_resolution_ratio",)),
-        "complaints_per_month": Source("1/month", False, ("complaints_per_month",)),
+        "packet_error_ratio": ("packet_error_ratio", "Thing.DeadlineMissRatio"),
+        "throughput_mbit_s": _THROUGHPUT,
+        "throughput_mbps": _THROUGHPUT,
+        "availability_ratio": ("availability_ratio", "Thing.Availability"),
+        "success_ratio": ("success_ratio", "Voice.CallSetupSuccessRatio", "DRBAccessibility"),
+        "stall_ratio": ("stall_ratio", "Video.StallRatio"),
+        "page_load_time_s": ("page_load_time_s", "Web.PageSessionTime"),
+        "start_time_s": ("start_time_s", "Video.StartTime"),
+        "voice.mos": ("voice.mos", "mos"),
+        "video.mos": ("video.mos", "mos"),
+        "web.mos": ("web.mos", "mos"),
     }
+)
+"""Names of the KPIs that measure a KQI, the first that has data counts; one not listed is measured under its name."""
 
-
-SOURCES: Mapping[str, Source] = MappingProxyType(_sources())
-_LIMITS = {"ratio": (0.0, 1.0), "MOS": (1.0, 5.0), "1..7": (1.0, 7.0)}
+_BOUNDS = {"ratio": (0.0, 1.0), "%": (0.0, 100.0), "MOS": (1.0, 5.0), "1..7": (1.0, 7.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,45 +157,43 @@ Windows = Mapping[str, Window]
 
 
 def read(
-    kqi: str, windows: Windows, level: Level, models: Models, kpi: str | None = None, higher_is_better: bool = True
+    kqi: str, windows: Windows, level: Level, models: Models, *, higher_is_better: bool, kpi: str | None = None
 ) -> Reading | None:
     """A KQI from the windows of the KPIs of one place (by name), None when nothing of it is measured.
 
-    `kpi` names the KPI to take instead of the known ones; its direction is then `higher_is_better`. A MOS that is not
-    measured is made by its model: voice from latency and loss (ITU-T G.107 family), video from the stalled share of
-    the time, web from the page time.
+    `kpi` names the KPI to take instead of those of MEASURED_AS. A MOS that is not measured is made by its model: voice
+    from latency and loss (ITU-T G.107 family), video from the stalled share of the time, web from the page time.
     """
-    source = SOURCES.get(kqi)
-    if kpi is not None:
-        return _measured(Source(source.unit if source else "", higher_is_better, (kpi,)), windows, level)
-    if source is None:
+    if kqi not in KNOWN:
         return None
-    return _measured(source, windows, level) or _modelled(kqi, windows, level, models)
+    if kpi is not None:
+        return _measured(kqi, (kpi,), windows, level, higher_is_better)
+    names = MEASURED_AS.get(kqi, (kqi,))
+    return _measured(kqi, names, windows, level, higher_is_better) or _modelled(kqi, windows, level, models)
 
 
-def _measured(source: Source, windows: Windows, level: Level) -> Reading | None:
-    for name in source.kpis:
+def _measured(
+    kqi: str, names: tuple[str, ...], windows: Windows, level: Level, higher_is_better: bool
+) -> Reading | None:
+    unit = KNOWN[kqi].unit
+    for name in names:
         window = windows.get(name)
         if window is None or window.mean is None:
             continue
-        scale = factor(window.unit, source.unit) if source.unit else 1.0
+        scale = factor(window.unit, unit)
         if scale is None:
             continue
-        low_is_worse = source.higher_is_better
-        decile = {
-            Level.MEAN: window.mean,
-            Level.WORSE: window.p10 if low_is_worse else window.p90,
-            Level.BETTER: window.p90 if low_is_worse else window.p10,
-        }[level]
+        low, high = (window.p10, window.p90) if higher_is_better else (window.p90, window.p10)
+        decile = {Level.MEAN: window.mean, Level.WORSE: low, Level.BETTER: high}[level]
         value = scale * (window.mean if decile is None else decile)
-        low, high = _LIMITS.get(source.unit, (0.0, math.inf))
-        return Reading(min(max(value, low), high), window.n, window.last_observed_at)
+        least, most = _BOUNDS.get(unit, (0.0, math.inf))
+        return Reading(min(max(value, least), most), window.n, window.last_observed_at)
     return None
 
 
 def _modelled(kqi: str, windows: Windows, level: Level, models: Models) -> Reading | None:
     def of(name: str) -> Reading | None:
-        return _measured(SOURCES[name], windows, level)
+        return _measured(name, MEASURED_AS[name], windows, level, higher_is_better=False)
 
     if kqi == "voice.mos":
         latency, loss = of("latency_ms"), of("loss_ratio")

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import postgresql
 
-revision: str = '16f70f62c899'
+revision: str = '1ac97cba625c'
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -84,6 +84,21 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('follow', 'event_id')
     )
     op.create_index('ix_inbox_received_at', 'inbox', ['received_at'], unique=False)
+    op.create_table('observation',
+    sa.Column('resource', sa.Text(), nullable=False),
+    sa.Column('service', sa.Text(), nullable=False),
+    sa.Column('kpi', sa.Text(), nullable=False),
+    sa.Column('last_observed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('n', sa.Integer(), nullable=False),
+    sa.Column('unit', sa.Text(), nullable=False),
+    sa.Column('mean', sa.Double(), nullable=True),
+    sa.Column('p10', sa.Double(), nullable=True),
+    sa.Column('p90', sa.Double(), nullable=True),
+    sa.Column('last', sa.Double(), nullable=True),
+    sa.Column('recorded_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('resource', 'service', 'kpi', 'last_observed_at', 'n')
+    )
+    op.create_index('ix_observation_recorded_at', 'observation', ['recorded_at'], unique=False)
     op.create_table('outbox',
     sa.Column('seq', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('event_id', sa.Text(), nullable=False),
@@ -109,10 +124,32 @@ def upgrade() -> None:
     op.create_index('ix_party_interaction_creationdate', 'party_interaction', [sa.literal_column("instant(doc #>> '{creationDate}'::text[])")], unique=False)
     op.create_index('ix_party_interaction_doc', 'party_interaction', ['doc'], unique=False, postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.create_index('ix_party_interaction_interactiondate_startdatetime', 'party_interaction', [sa.literal_column("instant(doc #>> '{interactionDate,startDateTime}'::text[])")], unique=False)
+    op.create_table('problem',
+    sa.Column('id', sa.Text(collation='C'), nullable=False),
+    sa.Column('href', sa.Text(), nullable=True),
+    sa.Column('status', sa.Text(), nullable=False),
+    sa.Column('open', sa.Boolean(), nullable=False),
+    sa.Column('changed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('content', sa.Text(), nullable=False),
+    sa.Column('generation', sa.Integer(), nullable=False),
+    sa.Column('evaluated_generation', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('evaluated_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('waiting_for', sa.Text(), nullable=True),
+    sa.Column('traceparent', sa.Text(), nullable=True),
+    sa.Column('received_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('ix_problem_due', 'problem', ['id'], unique=False, postgresql_where=sa.text('evaluated_generation < generation'))
+    op.create_index('ix_problem_open', 'problem', ['evaluated_at'], unique=False, postgresql_where=sa.text('open'))
     op.create_table('secret',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('value', sa.Text(), nullable=False),
     sa.PrimaryKeyConstraint('name')
+    )
+    op.create_table('shipped_specification',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('shipped_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('id')
     )
     op.create_table('subscription',
     sa.Column('id', sa.Text(), nullable=False),
@@ -136,16 +173,64 @@ def upgrade() -> None:
     )
     op.create_index('ix_survey_response_doc', 'survey_response', ['doc'], unique=False, postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.create_index('ix_survey_response_respondedat', 'survey_response', [sa.literal_column("instant(doc #>> '{respondedAt}'::text[])")], unique=False)
+    op.create_table('affected_service',
+    sa.Column('problem_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('service_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('href', sa.Text(), nullable=True),
+    sa.Column('looked_up_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('found', sa.Boolean(), nullable=True),
+    sa.ForeignKeyConstraint(['problem_id'], ['problem.id'], ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('problem_id', 'service_id')
+    )
+    op.create_index('ix_affected_service_unknown', 'affected_service', ['problem_id'], unique=False, postgresql_where=sa.text('looked_up_at IS NULL'))
+    op.create_table('baseline',
+    sa.Column('problem_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('resource', sa.Text(), nullable=False),
+    sa.Column('service', sa.Text(), nullable=False),
+    sa.Column('kpi', sa.Text(), nullable=False),
+    sa.Column('mean', sa.Double(), nullable=False),
+    sa.Column('sd', sa.Double(), nullable=True),
+    sa.ForeignKeyConstraint(['problem_id'], ['problem.id'], ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('problem_id', 'resource', 'service', 'kpi')
+    )
+    op.create_table('impact',
+    sa.Column('problem_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('service_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('subject_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('subject_type', sa.Text(), nullable=False),
+    sa.Column('referred_type', sa.Text(), nullable=True),
+    sa.Column('subject_href', sa.Text(), nullable=True),
+    sa.Column('subject_name', sa.Text(), nullable=True),
+    sa.Column('role', sa.Text(), nullable=True),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('resources', sa.ARRAY(sa.Text()), nullable=False),
+    sa.Column('generation', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('outcome', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['problem_id'], ['problem.id'], ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('problem_id', 'service_id', 'subject_id', 'subject_type')
+    )
+    op.create_index('ix_impact_due', 'impact', ['problem_id', 'generation'], unique=False)
+    op.create_index('ix_impact_subject', 'impact', ['subject_id', 'service_id'], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index('ix_impact_subject', table_name='impact')
+    op.drop_index('ix_impact_due', table_name='impact')
+    op.drop_table('impact')
+    op.drop_table('baseline')
+    op.drop_index('ix_affected_service_unknown', table_name='affected_service', postgresql_where=sa.text('looked_up_at IS NULL'))
+    op.drop_table('affected_service')
     op.drop_index('ix_survey_response_respondedat', table_name='survey_response')
     op.drop_index('ix_survey_response_doc', table_name='survey_response', postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.drop_table('survey_response')
     op.drop_table('subscription')
+    op.drop_table('shipped_specification')
     op.drop_table('secret')
+    op.drop_index('ix_problem_open', table_name='problem', postgresql_where=sa.text('open'))
+    op.drop_index('ix_problem_due', table_name='problem', postgresql_where=sa.text('evaluated_generation < generation'))
+    op.drop_table('problem')
     op.drop_index('ix_party_interaction_interactiondate_startdatetime', table_name='party_interaction')
     op.drop_index('ix_party_interaction_doc', table_name='party_interaction', postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.drop_index('ix_party_interaction_creationdate', table_name='party_interaction')
@@ -153,6 +238,8 @@ def downgrade() -> None:
     op.drop_index('ix_outbox_unrelayed', table_name='outbox', postgresql_where=sa.text('relayed_at IS NULL'))
     op.drop_index('ix_outbox_relayed_at', table_name='outbox', postgresql_where=sa.text('relayed_at IS NOT NULL'))
     op.drop_table('outbox')
+    op.drop_index('ix_observation_recorded_at', table_name='observation')
+    op.drop_table('observation')
     op.drop_index('ix_inbox_received_at', table_name='inbox')
     op.drop_table('inbox')
     op.drop_index('ix_idempotency_created_at', table_name='idempotency')
