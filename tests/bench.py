@@ -58,8 +58,13 @@ class Server:
         self.stats = psutil.Process(self.process.pid)
 
     def cpu(self) -> float:
-        times = self.stats.cpu_times()
-        return times.user + times.system
+        """CPU seconds of the process so far; to the nanosecond where the kernel tells (clock ticks are 10 ms)."""
+        try:
+            tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+            return sum(int((t / "schedstat").read_text().split()[0]) for t in tasks) / 1e9
+        except (OSError, ValueError):
+            times = self.stats.cpu_times()
+            return float(times.user + times.system)
 
     async def ready(self, id: str) -> None:
         async with httpx.AsyncClient() as client:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from cem.mapping import CustomerMapping, MappingError, RowError, Usage, customer, read, unmapped
 
 HEADER = (

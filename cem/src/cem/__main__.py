@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--fault", help="this kind of fault instead of a drawn one; none: a healthy network")
     run.add_argument("--json", type=Path, metavar="FILE", help="with --once: the summary, step by step")
     run.add_argument("--speed", type=float, metavar="X", help="simulated seconds per second in live time")
-    run.add_argument("--timeout", type=float, default=120.0, metavar="S", help="with --once: limit of the loop")
+    run.add_argument("--timeout", type=float, metavar="S", help="with --once: limit of the loop")
     run.set_defaults(act=_run)
 
     up = commands.add_parser("up", help="the four components alone, for own data")
@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(act=_up)
 
     _load_parser(commands.add_parser("load", help="customers, inventory, measurements of a real operator"))
+
+    migration = commands.add_parser("migration", help="write the next migration of a component")
+    migration.add_argument("component")
+    migration.add_argument("-m", "--message", required=True)
+    migration.set_defaults(act=_migration)
 
     stop = commands.add_parser("stop", help="stop what runs from here, and end what a killed run left behind")
     stop.add_argument("--folder", type=Path, help="of one instance; without: of all")
@@ -98,8 +103,9 @@ def _run(given: argparse.Namespace) -> int:
     from cem.run import Options, run
     from cem.screen import Screen
 
-    if given.json and not given.once:
-        raise InstanceError("--json tells of one loop: it needs --once.")
+    for option in ("json", "timeout"):
+        if getattr(given, option) is not None and not given.once:
+            raise InstanceError(f"--{option} is about one loop: it needs --once.")
     options = Options(
         given.folder,
         given.host,
@@ -181,6 +187,12 @@ def _load_measurements(given: argparse.Namespace) -> int:
         return 0 if well else 1
 
     return to(given.folder, "service-quality", given.url, job, screen)
+
+
+def _migration(given: argparse.Namespace) -> int:
+    from cem.migration import revise
+
+    return revise(given.component, given.message)
 
 
 def _stop(given: argparse.Namespace) -> int:

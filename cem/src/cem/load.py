@@ -113,7 +113,7 @@ async def train(target: Target, given: Customers, screen: Screen) -> None:
     """A model of the customers whose outcome is known, and an assessment of everybody who is there to stay."""
     assert target.train is not None
     with screen.phase("model trained"):
-        await target.train()
+        await target.train(given.labelled)
     present = [p["id"] for p in given.payloads if p.get("status") != PAST]
     await assessed(target.client, target.address("churn-prediction"), len(present), screen)
 

@@ -23,6 +23,7 @@ from tmfkit.database import dsn
 from tmfkit.embedded import Embedded, create
 
 START_BUDGET_S = 120.0
+REACH_BUDGET_S = 5.0
 _STARTING = (asyncpg.CannotConnectNowError, OSError)
 
 
@@ -39,7 +40,7 @@ def server(folder: Path, external: str | None, names: Iterable[str]) -> Iterator
     """URL of a database for each name, made where it is missing. The embedded server stops with the block."""
     names = tuple(names)
     if external:
-        _reach(external, 5.0)
+        _reach(external, REACH_BUDGET_S)
         create(external, names)
         yield {name: database(external, name) for name in names}
         return

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 PIPE_WIDTH = 140
+TOLD_EVERY_S = 5.0
 
 
 class Screen:
@@ -76,7 +77,7 @@ class Bar:
         self.done = done
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done)
-        elif time.monotonic() - self._told_at >= 5.0:
+        elif time.monotonic() - self._told_at >= TOLD_EVERY_S:
             self._told_at = time.monotonic()
             of = f" of {self._total:,}" if self._total is not None else ""
             self._screen.line(f"{self._name}: {done:,}{of}", "dim")

@@ -39,6 +39,7 @@ DEMO_OPERATOR = Member(
         "customer360": "customer-360",
         "churnPrediction": "churn-prediction",
     },
+    {"LOOP": "off"},  # it is told by commands what to do, so that its lines are seen and its end is known
 )
 COMPONENTS = (
     Member(

@@ -22,11 +22,12 @@ TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class Target:
-    """Where the components are. `train` None: they are not run from here, so that training is theirs to start."""
+    """Where the components are. `train` learns from at least so many labelled customers; None: the components are not
+    run from here, so that training is theirs to start."""
 
     client: httpx.AsyncClient
     addresses: Mapping[str, str]
-    train: Callable[[], Awaitable[None]] | None
+    train: Callable[[int], Awaitable[None]] | None
 
     def address(self, name: str) -> str:
         """Base of a member. Error: InstanceError if it is not among what runs."""
@@ -53,10 +54,10 @@ def to(folder: Path, member: str, url: str | None, job: Job, screen: Screen) -> 
 async def _given(addresses: Mapping[str, str], record: Record | None, job: Job, screen: Screen) -> int:
     async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=record is None) as client:
 
-        async def train() -> None:
+        async def train(labelled: int) -> None:
             assert record is not None
             churn = named("churn-prediction")
-            command = [sys.executable, "-m", churn.package, "train"]
+            command = [sys.executable, "-m", churn.package, *training(labelled)]
             code = await Group(lambda _: None).finished("train", command, record.environment[churn.name], screen.line)
             if code != 0:
                 raise StepFailed(f"Training: {ending(code)}.")
@@ -67,6 +68,11 @@ async def _given(addresses: Mapping[str, str], record: Record | None, job: Job, 
             raise InstanceError(str(e) or type(e).__name__) from e
 
 
+def training(labelled: int) -> list[str]:
+    """The command that learns; it waits until the events have brought so many."""
+    return ["train", "--wait", str(labelled)]
+
+
 def _started(folder: Path, job: Job, screen: Screen) -> int:
     """The four components for this load alone; their data stays in the folder for `cem up`."""
     base = ports.free_base(LOOPBACK, [m.port for m in COMPONENTS], PORT_BASE)
@@ -75,6 +81,9 @@ def _started(folder: Path, job: Job, screen: Screen) -> int:
 
     async def with_suite(suite: Suite) -> int:
         suite.client.timeout = httpx.Timeout(TIMEOUT_S)
-        return await job(Target(suite.client, plan.addresses, lambda: suite.needed(named("churn-prediction"), "train")))
+        churn = named("churn-prediction")
+        return await job(
+            Target(suite.client, plan.addresses, lambda labelled: suite.needed(churn, *training(labelled)))
+        )
 
     return supervised(plan, folder, "load", with_suite, screen, endless=False)

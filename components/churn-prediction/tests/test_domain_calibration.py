@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
 from churn_prediction.domain.calibration import (
     Calibration,
     at_base_rate,
@@ -20,8 +23,6 @@ from churn_prediction.domain.calibration import (
     uncalibrated,
 )
 from churn_prediction.domain.model import probability
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 
 def _scores(n: int, seed: int) -> tuple[Any, Any]:

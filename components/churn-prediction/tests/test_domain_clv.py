@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from churn_prediction.domain.clv import (
     annualised,
     constant_retention,

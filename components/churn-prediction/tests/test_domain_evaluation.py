@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from churn_prediction.domain.evaluation import auc, evaluate, midranks, recall_at_precision
-from churn_prediction.domain.intervals import wilson
 from scipy.stats import norm, rankdata
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+
+from churn_prediction.domain.evaluation import auc, evaluate, midranks, recall_at_precision
+from churn_prediction.domain.intervals import wilson
 
 
 def _sample(n: int, seed: int, ties: bool = False) -> tuple[Any, Any]:

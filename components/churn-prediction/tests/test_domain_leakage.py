@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+
 from churn_prediction.domain.features import (
     Feature,
     Group,

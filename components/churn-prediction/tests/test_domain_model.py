@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.interpolate import BSpline
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer
+
 from churn_prediction.domain import fitting, spline
 from churn_prediction.domain.features import Feature, Group, Kind, Record, Specification, frame, labelled
 from churn_prediction.domain.model import Model, probability
-from scipy.interpolate import BSpline
-from sklearn.preprocessing import OneHotEncoder, SplineTransformer
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+
 from churn_prediction.domain.features import Group
 from churn_prediction.domain.retention import (
     Assumptions,

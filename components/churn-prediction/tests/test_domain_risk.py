@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from churn_prediction.domain import calibration, fitting
 from churn_prediction.domain.features import Record, frame, labelled
 from churn_prediction.domain.predictor import Predictor

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+
 from churn_prediction.domain.features import Record, frame
 from churn_prediction.domain.fingerprint import fingerprint
 from churn_prediction.domain.training import Training, train

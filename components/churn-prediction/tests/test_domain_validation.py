@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+
 from churn_prediction.domain.evaluation import auc
 from churn_prediction.domain.features import Floats, Integers, Record, frame, labelled
 from churn_prediction.domain.training import Training

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from churn_prediction import resources
 from pydantic import ValidationError
+
+from churn_prediction import resources
 from tmfkit.query import names_of
 from tmfkit.resource import Resource
 from tmfkit.types import Entity

@@ -6,9 +6,10 @@ import copy
 from typing import Any
 
 import pytest
-from customer_360.contact_medium import ATTRIBUTES, CHARACTERISTICS, down, up
 from hypothesis import given
 from hypothesis import strategies as st
+
+from customer_360.contact_medium import ATTRIBUTES, CHARACTERISTICS, down, up
 
 Document = dict[str, Any]
 

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from customer_360 import resources
 from pydantic import ValidationError
+
+from customer_360 import resources
 from tmfkit.query import names_of
 from tmfkit.types import Entity
 from tmfkit.versions import view

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from demo_operator import resources
 from pydantic import ValidationError
+
+from demo_operator import resources
 from tmfkit import resource as kernel
 from tmfkit.query import names_of
 from tmfkit.types import Entity

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+import asyncpg
 import httpx
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -28,7 +30,7 @@ from tmfkit import deadletter, docs, errors, migrate, openapi
 from tmfkit.canvas import CanvasAddresses
 from tmfkit.context import Context
 from tmfkit.database import Database, dsn
-from tmfkit.door import Door
+from tmfkit.door import NO_DATABASE, Door
 from tmfkit.follow import Follow, Following, Listeners
 from tmfkit.hub import HubEndpoint
 from tmfkit.network import Callbacks
@@ -48,6 +50,12 @@ from tmfkit.worker import Every, Worker
 from tmfkit.write import Form
 
 log = logging.getLogger("tmfkit")
+UNREACHABLE = (
+    *NO_DATABASE,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    socket.gaierror,
+)
 Command = Callable[["Component", Sequence[str]], Awaitable[int] | int]
 
 
@@ -402,6 +410,9 @@ class Component:
             return self._run(given, rest, own)
         except KeyboardInterrupt:
             return 130
+        except UNREACHABLE as e:
+            print(f"the database does not answer: {e}", file=sys.stderr)
+            return 1
 
     def _run(self, given: argparse.Namespace, rest: Sequence[str], own: Command | None) -> int:
         if given.command == "openapi":
@@ -434,13 +445,17 @@ class Component:
     def read_settings(self) -> Settings:
         """From the environment; a missing or wrong value ends the program with a sentence."""
         from pydantic import ValidationError
+        from pydantic_settings import SettingsError
 
         try:
             return self.settings()
         except ValidationError as e:
             for mistake in e.errors():
-                print(f"{'.'.join(str(p) for p in mistake['loc']).upper()}: {mistake['msg']}", file=sys.stderr)
-            raise SystemExit(2) from None
+                name = ".".join(str(p) for p in mistake["loc"]).upper()
+                print(f"{name}: {mistake['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+        except SettingsError as e:  # a list or an object that is not JSON
+            print(f"{e}: {e.__cause__}", file=sys.stderr)
+        raise SystemExit(2)
 
     def _export(self, out: str | None) -> int:
         from pathlib import Path

@@ -14,7 +14,7 @@ from tmfkit.database import Database
 from tmfkit.settings import Settings
 from tmfkit.signals import Signals
 from tmfkit.store import Shelf, Store
-from tmfkit.types import Entity
+from tmfkit.types import Entity, Monitor
 
 if TYPE_CHECKING:
     from tmfkit.telemetry import Telemetry
@@ -33,7 +33,9 @@ class Transaction:
         self.raised: list[str] = []
 
     def __getitem__(self, model: type[Entity]) -> Store:
-        return Store(self.connection, self._shelves[model], self.raised)
+        shelf = self._shelves[model]
+        monitors = Store(self.connection, self._shelves[Monitor], self.raised) if shelf.resource.accepted else None
+        return Store(self.connection, shelf, self.raised, monitors)
 
     async def fetch(self, statement: str, *args: Any) -> list[Any]:
         return list(await self.connection.fetch(statement, *args))

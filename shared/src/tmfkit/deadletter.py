@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from tmfkit.context import Context
 from tmfkit.errors import Forbidden, NotFound
 from tmfkit.security import allowed
 
 API = "eventDelivery"
+Count = Annotated[int, Query(ge=0, lt=10**9)]
 REVIVE = "UPDATE delivery SET dead_at = NULL, attempts = 0, created_at = now() WHERE dead_at IS NOT NULL"
 
 
@@ -32,17 +33,16 @@ def routes(base: str) -> APIRouter:
 
     @router.get("/deadLetter", operation_id="listDeadLetter")
     async def list_dead(
-        request: Request, response: Response, offset: int = 0, limit: int = 100
+        request: Request, response: Response, offset: Count = 0, limit: Count = 100
     ) -> list[dict[str, Any]]:
         permit(request, API, "deadLetter", "list")
         ctx = context(request)
-        limit = max(0, min(limit, ctx.settings.max_limit))
         rows = await ctx.database.pool.fetch(
             "SELECT d.id, s.callback, s.api, s.version, o.event_id, o.resource, o.resource_id, o.kind, d.attempts,"
             " d.error, d.dead_at FROM delivery d JOIN outbox o USING (seq)"
             " JOIN subscription s ON s.id = d.subscription_id"
             " WHERE d.dead_at IS NOT NULL ORDER BY d.id OFFSET $1 LIMIT $2",
-            max(0, offset), limit,
+            offset, min(limit, ctx.settings.max_limit),
         )  # fmt: skip
         total = await ctx.database.fetchval("SELECT count(*) FROM delivery WHERE dead_at IS NOT NULL")
         response.headers["X-Total-Count"] = str(total)
@@ -66,7 +66,7 @@ def routes(base: str) -> APIRouter:
     @router.post("/deadLetter/{id}/replay", status_code=202, operation_id="replayDeadLetter")
     async def replay(request: Request, id: str, ctx: Context[Any] = Depends(context)) -> dict[str, Any]:  # noqa: B008
         permit(request, API, "deadLetter", "create")
-        number = int(id) if id.isdigit() and len(id) < 19 else -1
+        number = int(id) if id.isascii() and id.isdigit() and len(id) < 19 else -1
         revived = await ctx.database.fetchval(
             f"{REVIVE} AND id = $1 RETURNING id",
             number,

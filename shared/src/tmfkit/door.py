@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect
 
 from tmfkit.call import CALL, Call
 from tmfkit.context import Context
-from tmfkit.errors import ServiceUnavailable, TmfError, response
+from tmfkit.errors import BadRequest, NotFound, ServiceUnavailable, TmfError, response
 from tmfkit.http import Receive, Scope, Send, header
 from tmfkit.router import Routes
-from tmfkit.security import ANONYMOUS, Verifier
+from tmfkit.security import ANONYMOUS, Principal, Verifier
 from tmfkit.telemetry import Telemetry
 
 log = logging.getLogger("tmfkit")
@@ -27,6 +27,8 @@ NO_DATABASE = (
     asyncpg.InterfaceError,
     ConnectionError,
 )
+NOBODY = Principal("anonymous", frozenset())
+"""Who is not asked for a token: what is open to everybody asks for no permission."""
 OPEN = frozenset({"health", "metrics", "listener", "docs", "openapi.json"})
 """First path segments (below the component's) that carry no personal data or guard themselves."""
 
@@ -87,12 +89,16 @@ class Door:
         scope["tmfkit.trusted"] = self._any_peer or (client is not None and self._trusted(client[0]))
         found = self.routes.find(scope.get("raw_path") or quote(scope["path"]).encode())
         principal = ANONYMOUS
-        if self.verifier is not None and (found is not None or not self._open(scope["path"])):
-            principal = await self.verifier.authenticate(header(scope, b"authorization"))
+        if self.verifier is not None:
+            if found is not None or not self._open(scope["path"]):
+                principal = await self.verifier.authenticate(header(scope, b"authorization"))
+            else:
+                principal = NOBODY
         scope["tmfkit.principal"] = principal
         token = CALL.set(Call(principal.subject, traceparent))
         try:
             if found is None:
+                refuse_nul(scope)
                 await self.app(scope, receive, send)
             else:
                 endpoint, id = found
@@ -118,3 +124,12 @@ class Door:
             if len(self._peer_cache) < 10_000:
                 self._peer_cache[peer] = known
         return known
+
+
+def refuse_nul(scope: Scope) -> None:
+    """PostgreSQL's text has no character NUL: no path holds it, and in a query it is a 400 for every route."""
+    if "\x00" in scope["path"]:
+        raise NotFound("no path holds the character NUL")
+    if b"%00" in scope["query_string"]:
+        name = next(p for p in scope["query_string"].split(b"&") if b"%00" in p).partition(b"=")[0]
+        raise BadRequest("a value cannot hold the character NUL", attribute=name.decode("latin-1"))

@@ -12,6 +12,7 @@ from tmfkit.errors import BadRequest, TmfError
 from tmfkit.query import Query, anything, matches, parse, project
 from tmfkit.types import Document
 
+MAX_EVENT_ID_CHARS = 500
 CORRECTLY_SPELT_V4 = frozenset({"partyInteraction"})  # of the v4 files only TMF683 writes timeOccurred
 
 
@@ -81,6 +82,8 @@ def received(body: Any) -> Event:
         raise BadRequest("eventType is mandatory", attribute="eventType")
     if not isinstance(event_id, str) or not event_id:
         raise BadRequest("eventId is mandatory", attribute="eventId")
+    if len(event_id) > MAX_EVENT_ID_CHARS:
+        raise BadRequest(f"it has more than {MAX_EVENT_ID_CHARS} characters", attribute="eventId")
     if not isinstance(inner, dict) or not inner:
         raise BadRequest("event is mandatory", attribute="event")
     resource = next((v for v in inner.values() if isinstance(v, dict)), None) if "id" not in inner else inner

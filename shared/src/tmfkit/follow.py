@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import asyncpg
 import orjson
 
 from tmfkit import http
@@ -25,7 +26,6 @@ from tmfkit.context import Context, Transaction
 from tmfkit.errors import MethodNotAllowed, NotFound, TmfError, Unauthorized
 from tmfkit.event import Event, received
 from tmfkit.http import Receive, Scope, Send
-from tmfkit.upstream import UpstreamError
 
 log = logging.getLogger("tmfkit.follow")
 Handler = Callable[[Transaction, Event], Awaitable[None]]
@@ -61,12 +61,12 @@ class Follow:
 
 async def listener_secret(ctx: Context[Any]) -> bytes:
     """Made once per database, so that callbacks stay the same over restarts and replicas."""
-    value = await ctx.database.fetchval(
-        "WITH new AS (INSERT INTO secret (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING value)"
-        " SELECT value FROM new UNION ALL SELECT value FROM secret WHERE name = $1 LIMIT 1",
-        SECRET,
-        secrets.token_hex(32),
-    )
+    value = await ctx.database.fetchval("SELECT value FROM secret WHERE name = $1", SECRET)
+    if value is None:  # two at once: one insert wins, both read it
+        await ctx.database.pool.execute(
+            "INSERT INTO secret (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", SECRET, secrets.token_hex(32)
+        )
+        value = await ctx.database.fetchval("SELECT value FROM secret WHERE name = $1", SECRET)
     return bytes.fromhex(value)
 
 
@@ -147,11 +147,13 @@ class Following:
                 failures = 0
                 self.states[follow.name] = "following"
                 pause = self.ctx.settings.follow_interval_s
-            except (UpstreamError, TmfError, OSError) as e:
+            except Exception as e:  # our database, their API, or a handler during backfill: it is tried again
                 failures += 1
                 self.states[follow.name] = "waiting"
+                passing = isinstance(e, TmfError | OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
                 if failures in (1, 10) or failures % 100 == 0:
-                    log.info("%s: cannot follow yet: %s", follow.name, e)
+                    level = logging.INFO if passing else logging.ERROR
+                    log.log(level, "%s: cannot follow yet: %s", follow.name, e, exc_info=None if passing else e)
                 pause = min(0.5 * 1.5 ** min(failures, 10), 5.0)
             await asyncio.sleep(pause)
 

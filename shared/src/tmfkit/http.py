@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -98,7 +100,18 @@ def parsed(data: bytes) -> Any:
         raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
     if b"\\u0000" in data and _has_nul(value):
         raise BadRequest("the body holds the character NUL, which cannot be stored")
+    # A name that comes twice loses a colon on the way through; only \u003a can hide that.
+    if data.count(b":") != orjson.dumps(value).count(b":") or b"\\u003" in data:
+        json.loads(data, object_pairs_hook=_unique)
     return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        twice = Counter(n for n, _ in pairs).most_common(1)[0][0]
+        raise BadRequest(f"{twice[:100]!r} comes twice in one object", attribute=twice[:100])
+    return names
 
 
 def _depth(value: Any) -> int:

@@ -18,7 +18,8 @@ from tmfkit.network import Callbacks
 from tmfkit.security import allowed
 from tmfkit.types import Document
 
-MAX_CALLBACK_CHARS = 2048
+MAX_BYTES = 2048
+"""Of callback and query together: PostgreSQL's unique index over them holds no more than a third of a page."""
 AUDIT = "INSERT INTO audit (operation, resource, subject, resource_id, trace_id) VALUES ($1, 'Hub', $2, $3, $4)"
 APPEND = "appendEventName"
 """Extension of the hub body: true adds /<eventType> to the callback, as the listener paths of the files have it."""
@@ -36,14 +37,9 @@ class HubEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, id: str | None) -> None:
         method = scope["method"]
         operation = {"POST": "create", "DELETE": "delete"}.get(method, "retrieve")
-        if (
-            (id is None) == (method == "DELETE")
-            or method not in ("GET", "HEAD", "POST", "DELETE")
-            or (id and method == "POST")
-        ):
-            raise MethodNotAllowed(
-                f"{method} is not defined here", allow=["GET", "POST"] if id is None else ["GET", "DELETE"]
-            )
+        known = ["GET", "HEAD", "POST"] if id is None else ["GET", "HEAD", "DELETE"]
+        if method not in known:
+            raise MethodNotAllowed(f"{method} is not defined here", allow=known)
         principal = scope["tmfkit.principal"]
         if not allowed(principal, self.api, "hub", operation):
             raise Forbidden(f"{principal.subject} may not {operation} hub of {self.api}")
@@ -57,7 +53,7 @@ class HubEndpoint:
         elif id is None:
             await self.list_(scope, send)
         else:
-            await self.retrieve(send, id)
+            await self.retrieve(scope, send, id)
 
     async def register(self, scope: Scope, receive: Receive, send: Send, origin: str) -> None:
         http.media_type(scope, (http.JSON_MEDIA,))
@@ -92,7 +88,7 @@ class HubEndpoint:
         if not isinstance(sent, dict):
             raise BadRequest("a hub registration is a JSON object")
         callback = sent.get("callback")
-        if not isinstance(callback, str) or not 0 < len(callback) <= MAX_CALLBACK_CHARS:
+        if not isinstance(callback, str) or not callback:
             raise BadRequest("callback is mandatory: the address to post events to", attribute="callback")
         query = sent.get("query") or ""
         if not isinstance(query, str):
@@ -100,12 +96,16 @@ class HubEndpoint:
         append = sent.get(APPEND, False)
         if not isinstance(append, bool):
             raise BadRequest(f"{APPEND} is true or false", attribute=APPEND)
+        sizes = {"callback": len(callback.encode()), "query": len(query.encode())}
+        if sum(sizes.values()) > MAX_BYTES:
+            longer = max(sizes, key=lambda name: sizes[name])
+            raise BadRequest(f"callback and query have at most {MAX_BYTES} bytes together", attribute=longer)
         if query:
             interest(query)
         await self.callbacks.check(callback)
         return callback, query, append
 
-    async def retrieve(self, send: Send, id: str) -> None:
+    async def retrieve(self, scope: Scope, send: Send, id: str) -> None:
         async with self.ctx.database.pool.acquire() as connection:
             row = await connection.fetchrow(
                 "SELECT id, doc::text FROM subscription WHERE id = $1 AND api = $2 AND version = $3",
@@ -115,7 +115,8 @@ class HubEndpoint:
             )
         if row is None:
             raise NotFound(f"no hub registration with id {id[:200]!r}", attribute="id")
-        await http.respond(send, 200, orjson.dumps({"id": row["id"], **orjson.loads(row["doc"])}), [])
+        content = orjson.dumps({"id": row["id"], **orjson.loads(row["doc"])})
+        await http.respond(send, 200, content, [], head=scope["method"] == "HEAD")
 
     async def list_(self, scope: Scope, send: Send) -> None:
         async with self.ctx.database.pool.acquire() as connection:

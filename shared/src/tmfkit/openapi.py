@@ -141,7 +141,7 @@ def _paths(form: Form, shown: dict[str, Any], refs: Any) -> dict[str, Any]:
         collection["post"] = _operation(
             f"create{name}",
             f"Create a {name}",
-            "201",
+            "202" if resource.accepted else "201",
             shown,
             parameters=[_FIELDS],
             body=_model(refs, form.create_model),

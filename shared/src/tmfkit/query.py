@@ -254,7 +254,7 @@ def _alternatives(text: str, op: str) -> list[str]:
 
 def _pattern(op: str, text: str, name: str) -> str:
     if op != "regex":
-        return text
+        return _storable(text, name)
     try:
         return jsonpath.safe_regex(text)
     except jsonpath.JsonPathError as e:
@@ -279,6 +279,10 @@ def _value(kind: Kind, text: str, name: str) -> Any:
         return _boolean(text, name)
     if kind == "instant":
         return span(text, name)
+    return _storable(text, name)
+
+
+def _storable(text: str, name: str) -> str:
     if "\x00" in text:
         raise bad_query(f"{name}: a value cannot hold the character NUL", name)
     return text

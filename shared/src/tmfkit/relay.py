@@ -73,6 +73,7 @@ class Relay:
         self.ctx, self.views, self.callbacks = ctx, views, callbacks
         self.client = client
         self.lines: dict[str, Line] = {}
+        self.seen: set[str] = set()
         self._jitter = random.Random()
 
     async def run(self) -> None:
@@ -91,6 +92,9 @@ class Relay:
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
                     log.warning("relay interrupted: %s: %s", type(e).__name__, e)
                     await asyncio.sleep(1.0)
+                except Exception:
+                    log.exception("relay interrupted")
+                    await asyncio.sleep(IDLE_S)
                 finally:
                     await self._stop_lines()
         finally:
@@ -113,21 +117,21 @@ class Relay:
 
     async def _relay(self, connection: Any) -> None:
         outbox, hub = self.ctx.signals.subscribe("outbox"), self.ctx.signals.subscribe("hub")
-        await self._subscriptions()
+        looked = -IDLE_S
         while True:
             outbox.clear()
-            if hub.is_set():
+            if hub.is_set() or time.monotonic() - looked >= IDLE_S:
+                # A call may have been lost; and a dead connection means the lock is lost, however much there is to do.
                 hub.clear()
+                looked = time.monotonic()
+                await connection.execute("SELECT 1")
                 await self._subscriptions()
             if await self.fan_out() == BATCH:
                 continue
             waiting = [asyncio.ensure_future(e.wait()) for e in (outbox, hub)]
-            done, rest = await asyncio.wait(waiting, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+            _, rest = await asyncio.wait(waiting, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
             for task in rest:
                 task.cancel()
-            if not done:  # a call may have been lost; and a dead connection means the lock is lost
-                await connection.execute("SELECT 1")
-                await self._subscriptions()
 
     # --- subscriptions ---
 
@@ -135,8 +139,8 @@ class Relay:
         rows = await self.ctx.database.pool.fetch(
             "SELECT id, api, version, callback, base_url, append_event_name, query FROM subscription"
         )
-        seen = {r["id"] for r in rows}
-        for id in [i for i in self.lines if i not in seen]:
+        self.seen = {r["id"] for r in rows}
+        for id in [i for i in self.lines if i not in self.seen]:
             line = self.lines.pop(id)
             if line.task:
                 line.task.cancel()
@@ -178,10 +182,15 @@ class Relay:
             )
             if not rows:
                 return 0
+            # Who registered before one of these events has to hear it, though the wake-up call is not here yet; and who
+            # leaves now waits for us, so that no delivery is left without its subscription.
+            known = {r["id"] for r in await connection.fetch("SELECT id FROM subscription FOR KEY SHARE")}
+            if not known <= self.seen:
+                await self._subscriptions()
             wanted: list[tuple[str, int, str]] = []
             for row in rows:
                 for line in self.lines.values():
-                    if line.subscription.api != row["api"]:
+                    if line.subscription.api != row["api"] or line.subscription.id not in known:
                         continue
                     event = self.event(row, line.subscription)
                     if event is not None and line.subscription.interest.wants(event):
@@ -233,6 +242,10 @@ class Relay:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
                 log.warning("deliveries to %s interrupted: %s", line.subscription.callback, e)
                 await asyncio.sleep(1.0)
+                continue
+            except Exception:
+                log.exception("deliveries to %s interrupted", line.subscription.callback)
+                await asyncio.sleep(IDLE_S)
                 continue
             if left:
                 continue
@@ -321,6 +334,7 @@ class Relay:
             log.error("event %s to %s is a dead letter: %s", row["event_id"], line.subscription.callback, error)
             self.ctx.telemetry.dead_letter()
             line.held.pop(row["key"], None)
+            line.wake.set()  # what waited behind it may go
         else:
             step = min(settings.delivery_max_backoff_s, FIRST_BACKOFF_S * 2 ** min(attempts - 1, 20))
             line.held[row["key"]] = time.monotonic() + step * self._jitter.uniform(0.5, 1.0)

@@ -26,6 +26,11 @@ class Lifecycle:
     event: str = "StateChange"
 
     @cached_property
+    def final(self) -> frozenset[str]:
+        """States that nothing follows."""
+        return frozenset(s for s in self.states if not (self.moves or {}).get(s))
+
+    @cached_property
     def states(self) -> frozenset[str]:
         """All states that the moves speak of; empty where any text is a state."""
         if self.moves is None:
@@ -45,6 +50,8 @@ class Resource:
     prepare      pure hook (old or None, new) -> new, under the row lock, before validation
     created, updated  names of the attributes the store keeps as creation and update instants
     events       kinds that the published API knows; others are not raised
+    accepted     POST is answered with 202 and a monitor (declare Resource(Monitor, operations=READ) in the same API);
+                 a flow of the component brings the resource to a final state of its life cycle
     perform      what a task does when it is created: (transaction, document) -> document, in the transaction that
                  stores it; the answer is 201 with the outcome
     extensions   registered subclasses (told by @type) whose extra attributes may be filtered and sorted by
@@ -59,6 +66,7 @@ class Resource:
     created: str | None = None
     updated: str | None = None
     events: frozenset[str] | None = None
+    accepted: bool = False
     perform: Callable[[Any, Document], Awaitable[Document]] | None = None
     extensions: tuple[type[Entity], ...] = ()
     path: str = field(default="")

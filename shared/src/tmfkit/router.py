@@ -27,11 +27,11 @@ from tmfkit.errors import (
     Unprocessable,
 )
 from tmfkit.http import Receive, Scope, Send
-from tmfkit.query import parse, parse_fields, project
+from tmfkit.query import RESERVED, parse, parse_fields, project
 from tmfkit.resource import Resource
 from tmfkit.security import allowed
 from tmfkit.store import Row, Store, missing
-from tmfkit.types import Document
+from tmfkit.types import Document, Monitor
 from tmfkit.versions import View
 from tmfkit.write import Form
 
@@ -142,7 +142,7 @@ class Endpoint:
     # --- reading ---
 
     async def list_(self, scope: Scope, send: Send, base: str, raw_query: str) -> None:
-        query = parse(raw_query, self.names, **self.limits)
+        query = self.view.query(parse(raw_query, self.names, **self.limits))
         rows, total = await self.ctx.store(self.resource.model).page(query)
         content = ("[" + ",".join([self.shown(r, base, query.fields) for r in rows]) + "]").encode()
         page = Page(query.offset, query.limit or 0, len(rows), total)
@@ -177,8 +177,11 @@ class Endpoint:
         fields: tuple[str, ...] | None = None
         for part in raw_query.split("&"):
             name, _, value = part.partition("=")
-            if unquote(name) == "fields":
+            name = unquote(name)
+            if name == "fields":
                 fields = (fields or ()) + parse_fields(unquote(value.replace("+", " ")))
+            elif part and name not in RESERVED:
+                raise BadRequest(f"{name[:80]!r} means nothing here", attribute=name[:80])
         return fields
 
     def shown(self, row: Row, base: str, fields: tuple[str, ...] | None = None) -> str:
@@ -198,26 +201,38 @@ class Endpoint:
         key = http.header(scope, b"idempotency-key")
         doc = self.form.created(http.parsed(data), self.ctx.now())
         if key is not None:
-            row = await self._create_once(doc, key, data)
+            row = await self._create_once(doc, key, data, base)
         else:
-            if self.resource.perform is not None:
+            if self.resource.perform is not None or self.resource.accepted:
                 async with self.ctx.transaction() as tx:
-                    doc = await self._stored(tx, doc)
+                    doc = await self._stored(tx, doc, base)
             else:  # one statement is one transaction: no BEGIN, no COMMIT round trip
                 doc = await self.ctx.store(self.resource.model).insert(doc)
                 self.ctx.signals.send("outbox")
             row = Row(doc["id"], orjson.dumps(doc).decode(), 1)
         content = self.shown(row, base, fields).encode()
+        etag = (b"etag", f'"{row.revision}"'.encode())
+        if self.resource.accepted:
+            monitor = base.rsplit("/", 1)[0] + f"/monitor/{quote(row.id, safe='')}"
+            await http.respond(send, 202, content, [(b"location", monitor.encode()), etag])
+            return
         location = f"{base}/{quote(row.id, safe='')}".encode()
-        await http.respond(send, 201, content, [(b"location", location), (b"etag", f'"{row.revision}"'.encode())])
+        await http.respond(send, 201, content, [(b"location", location), etag])
 
-    async def _stored(self, tx: Transaction, doc: Document) -> Document:
-        """Insert, and let a task do its work in the same transaction."""
+    async def _stored(self, tx: Transaction, doc: Document, base: str) -> Document:
+        """Insert, and let a task do its work in the same transaction; with a monitor where 202 is the answer."""
+        sent = doc
         if self.resource.perform is not None:
             doc = await self.resource.perform(tx, doc)
-        return await tx[self.resource.model].insert(doc)
+        doc = await tx[self.resource.model].insert(doc)
+        if self.resource.accepted:
+            href = f"{base}/{quote(doc['id'], safe='')}"
+            state = doc.get(self.resource.lifecycle.attribute) if self.resource.lifecycle else None
+            request = {"method": "POST", "to": base, "body": sent}
+            await tx[Monitor].insert({"id": doc["id"], "sourceHref": href, "state": state, "request": request})
+        return doc
 
-    async def _create_once(self, doc: Document, key: str, data: bytes) -> Row:
+    async def _create_once(self, doc: Document, key: str, data: bytes, base: str) -> Row:
         """The second request with the same key and body gets the answer of the first; another body is a 422."""
         if not 0 < len(key) <= 255:
             raise BadRequest("Idempotency-Key has 1 to 255 characters", attribute="Idempotency-Key")
@@ -236,7 +251,7 @@ class Endpoint:
                         "this Idempotency-Key came with another body before", attribute="Idempotency-Key"
                     )
                 return Row(known[1], known[2], known[3])
-            doc = await self._stored(tx, doc)
+            doc = await self._stored(tx, doc, base)
             row = Row(doc["id"], orjson.dumps(doc).decode(), 1)
             await tx.execute(
                 "INSERT INTO idempotency (subject, path, key, request_hash, resource_id, response, revision)"
@@ -267,18 +282,19 @@ class Endpoint:
                 raise TmfError(
                     e.message, status=e.status, attribute=f"[{i}].value.{e.attribute or ''}".rstrip(".")
                 ) from e
-        rows = []
         async with self.ctx.transaction() as tx:
-            for doc in docs:
-                stored = await self._stored(tx, doc)
-                rows.append(Row(stored["id"], orjson.dumps(stored).decode(), 1))
+            if self.resource.perform is None and not self.resource.accepted:
+                written = await tx[self.resource.model].insert_many(docs)
+            else:
+                written = [await self._stored(tx, doc, base) for doc in docs]
+            rows = [Row(d["id"], orjson.dumps(d).decode(), 1) for d in written]
         content = "[" + ",".join([self.shown(r, base) for r in rows]) + "]"
         await http.respond(send, 200, content.encode(), [(b"x-result-count", str(len(rows)).encode())])
 
     async def patch(self, scope: Scope, receive: Receive, send: Send, base: str, id: str, raw_query: str) -> None:
         media = http.media_type(scope, PATCH_MEDIA)
         sent = http.parsed(await http.body(scope, receive, self.ctx.settings.max_body_bytes))
-        href = f"{base}/{quote(id, safe='')}"
+        href, fields = f"{base}/{quote(id, safe='')}", self.fields(raw_query)
         async with self.ctx.transaction() as tx:
             store = tx[self.resource.model]
             old, revision = await store.locked(id)
@@ -286,7 +302,7 @@ class Endpoint:
             new = self.form.patched(old, sent, media, href, self.ctx.now())
             new, written = await store.replace(old, new)
         row = Row(id, orjson.dumps(new).decode(), revision + written)
-        content = self.shown(row, base, self.fields(raw_query)).encode()
+        content = self.shown(row, base, fields).encode()
         await http.respond(send, 200, content, [(b"etag", f'"{row.revision}"'.encode())])
 
     async def delete(self, scope: Scope, send: Send, id: str) -> None:
@@ -337,4 +353,7 @@ class Routes:
         endpoint = self.endpoints.get((parts[0], parts[1], parts[2]))
         if endpoint is None:
             return None
-        return endpoint, unquote(parts[3].decode("latin-1")) if len(parts) == 4 else None
+        if len(parts) == 3:
+            return endpoint, None
+        id = unquote(parts[3].decode("latin-1"))
+        return None if "\x00" in id else (endpoint, id)

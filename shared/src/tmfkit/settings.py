@@ -5,10 +5,14 @@ A component subclasses Settings for its own. Nested values come as JSON (`DEPEND
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tmfkit.network import Callbacks
 
 
 class Settings(BaseSettings):
@@ -104,3 +108,31 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     log_level: str = "INFO"
     worker: bool = Field(True, description="serve also runs the relay and the flows; false where `work` runs beside it")
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_postgresql(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql:", "postgresql+", "postgres:")):
+            raise ValueError("it begins with postgresql://")
+        return value
+
+    @field_validator("callback_allow", "callback_deny", "callback_only")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        Callbacks(value)
+        return value
+
+    @field_validator("forwarded_allow")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip() not in ("", "*"):
+                ipaddress.ip_network(part.strip(), strict=False)
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in logging.getLevelNamesMapping():
+            raise ValueError("it is DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        return value

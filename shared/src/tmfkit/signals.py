@@ -17,7 +17,7 @@ import asyncpg
 
 log = logging.getLogger("tmfkit.signals")
 CHANNEL = "tmfkit"
-MIN_INTERVAL_S = 0.02
+MIN_INTERVAL_S = 0.05
 
 
 class Signals:

@@ -73,6 +73,21 @@ class Shelf:
         return self._write(doc, literal(1))
 
     @cached_property
+    def insertions(self) -> sql.Plan:
+        """Many documents in one statement; their ids, documents and event ids come as arrays."""
+        t = self.table
+        columns = func.unnest(_array("ids"), _array("docs")).table_valued("id", "doc").render_derived("sent")
+        doc = (
+            pg_insert(t)
+            .from_select(["id", "doc", "revision"], select(columns.c.id, cast(columns.c.doc, JSONB), literal(1)))
+            .on_conflict_do_nothing()
+            .returning(t.c.id, t.c.doc)
+            .cte("written")
+        )
+        raised = func.unnest(_array("ids"), _array("event_ids")).table_valued("id", "event_id").render_derived("raised")
+        return self._write(doc, func.count(), raised=raised, on=doc.c.id == raised.c.id, kind=_text("kind"), many=True)
+
+    @cached_property
     def update(self) -> sql.Plan:
         t = self.table
         doc = (
@@ -90,11 +105,15 @@ class Shelf:
         doc = t.delete().where(t.c.id == _text("id")).returning(t.c.id, t.c.doc).cte("written")
         return self._write(doc, literal(0))
 
-    def _write(self, written: Any, revision: Any) -> sql.Plan:
+    def _write(
+        self, written: Any, revision: Any, *, raised: Any = None, on: Any = None, kind: Any = None, many: bool = False
+    ) -> sql.Plan:
+        """The statement around a write: outbox rows for the events it raises, and its audit rows."""
         outbox, audit = self.kernel.outbox, self.kernel.audit
-        raised = (
-            func.unnest(_array("kinds"), _array("event_ids")).table_valued("kind", "event_id").render_derived("raised")
-        )
+        if raised is None:
+            columns = func.unnest(_array("kinds"), _array("event_ids")).table_valued("kind", "event_id")
+            raised = columns.render_derived("raised")
+            on, kind = literal(True), raised.c.kind
         events = (
             insert(outbox)
             .from_select(
@@ -104,10 +123,10 @@ class Shelf:
                     literal(self.api, Text),
                     literal(self.resource.name, Text),
                     written.c.id,
-                    raised.c.kind,
+                    kind,
                     written.c.doc,
                     _text("traceparent"),
-                ).select_from(written.join(raised, literal(True))),
+                ).select_from(written.join(raised, on)),
             )
             .cte("events")
         )
@@ -126,7 +145,8 @@ class Shelf:
             )
             .cte("trail")
         )
-        return sql.compiled(select(written.c.id, revision).add_cte(events, trail))
+        answer = select(revision).select_from(written) if many else select(written.c.id, revision)
+        return sql.compiled(answer.add_cte(events, trail))
 
     def page(self, query: Query) -> tuple[sql.Plan, sql.Plan, dict[str, Any]]:
         key = sql.shape(query)
@@ -154,8 +174,10 @@ def _array(name: str) -> Any:
 class Store:
     """A resource's documents over one connection. Documents are in the stored shape, without `href`."""
 
-    def __init__(self, connection: Any, shelf: Shelf, raised: list[str] | None = None) -> None:
-        self.connection, self.shelf = connection, shelf
+    def __init__(
+        self, connection: Any, shelf: Shelf, raised: list[str] | None = None, monitors: Store | None = None
+    ) -> None:
+        self.connection, self.shelf, self.monitors = connection, shelf, monitors
         self.raised = raised if raised is not None else []
 
     # --- reading ---
@@ -243,6 +265,39 @@ class Store:
             raise Conflict(f"{self.shelf.resource.name} {doc['id']} exists already", attribute="id")
         return doc
 
+    async def insert_many(self, docs: Sequence[Document]) -> list[Document]:
+        """Store new documents in one statement; all or, with TmfError 409, none (use it in a transaction)."""
+        resource = self.shelf.resource
+        stored = []
+        for sent in docs:
+            doc = {"id": sent.get("id") or new_id(), **{k: v for k, v in sent.items() if k not in ("id", "href")}}
+            doc.setdefault("@type", resource.name)
+            stored.append(doc)
+        if not stored:
+            return []
+        call = CALL.get()
+        raises = "Create" in resource.event_kinds
+        bound = {
+            "ids": [d["id"] for d in stored],
+            "docs": [orjson.dumps(d).decode() for d in stored],
+            "event_ids": [new_id() for _ in stored] if raises else [],
+            "kind": "Create",
+            "traceparent": call.traceparent,
+            "trace_id": call.trace_id,
+            "subject": call.subject,
+            "operation": "create",
+            "attributes": None,
+        }
+        plan = self.shelf.insertions
+        written = await self.connection.fetchval(plan.sql, *plan.args(bound))
+        if written != len(stored):
+            raise Conflict(
+                f"{len(stored) - written} of {len(stored)} ids of {resource.name} exist already", attribute="id"
+            )
+        if raises:
+            self.raised.append("Create")
+        return stored
+
     async def replace(self, old: Document, new: Document) -> tuple[Document, bool]:
         """Store `new` in the place of `old`, which was read under its lock. No difference: no write, no event."""
         new = {**{k: v for k, v in new.items() if k != "href"}, "id": old["id"]}
@@ -250,7 +305,23 @@ class Store:
         if not attributes:
             return old, False
         await self._run(self.shelf.update, new["id"], new, self.kinds(attributes), "patch", sorted(attributes))
+        if self.monitors is not None:
+            await self._settle(self.monitors, new)
         return new, True
+
+    async def _settle(self, monitors: Store, doc: Document) -> None:
+        """A monitor follows its resource: in progress until the life cycle ends, then the answer that was due."""
+        lifecycle = self.shelf.resource.lifecycle
+        monitor = await monitors.find(doc["id"], lock=True)
+        if lifecycle is None or monitor is None:
+            return
+        state = doc.get(lifecycle.attribute)
+        if state in lifecycle.final:
+            body = {**doc, "href": monitor["sourceHref"]}
+            settled = {**monitor, "state": state, "response": {"statusCode": "201", "body": body}}
+        else:
+            settled = {**monitor, "state": state}
+        await monitors.replace(monitor, settled)
 
     def kinds(self, attributes: set[str]) -> list[str]:
         """Which events a change of these attributes raises."""

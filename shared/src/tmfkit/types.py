@@ -71,6 +71,32 @@ class Entity(TmfModel):
     href: str
 
 
+class MonitorRequest(TmfModel):
+    """The request that a monitor follows."""
+
+    method: str | None = None
+    to: str | None = None
+    body: Json = None
+    header: list[dict[str, str]] | None = None
+
+
+class MonitorResponse(TmfModel):
+    """The answer that the request would have had."""
+
+    statusCode: str | None = None
+    body: Json = None
+    header: list[dict[str, str]] | None = None
+
+
+class Monitor(Entity):
+    """How far a request got that was answered with 202 (TMF630 part 1; shape of TMF640 and TMF915)."""
+
+    sourceHref: str | None = None
+    state: str | None = None
+    request: MonitorRequest | None = None
+    response: MonitorResponse | None = None
+
+
 class EntityRef(TmfModel):
     """A reference to a resource that lives elsewhere."""
 

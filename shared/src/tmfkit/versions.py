@@ -7,17 +7,23 @@ it flat). What only the newer version declares is hidden from the older one and 
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
-from tmfkit.query import Names, Path, model_fields, names_of, unwrapped
+from tmfkit.errors import BadRequest, NotSupported
+from tmfkit.jsonpath_tree import And, Expression, Filter, Member, Not, Or, Step, Steps, Test
+from tmfkit.patch import changed
+from tmfkit.query import Names, Path, Query, model_fields, names_of, unwrapped
 from tmfkit.resource import Resource
 from tmfkit.types import Document, Entity, Related, StoredAs
 
+MOST_COMPARED = 10_000
 PARTY_TYPES = frozenset({"Individual", "Organization", "Party"})
 
 
@@ -31,6 +37,9 @@ class Turn:
     inner: str | None = None
     shape: Shape | None = None
     opaque: bool = False
+
+    def fresh(self, value: Any) -> Any:
+        return self.up(value) if self.up else value
 
 
 @dataclass(frozen=True)
@@ -72,46 +81,95 @@ class Shape:
         if not isinstance(stored, dict) or not isinstance(before, dict) or not isinstance(after, dict):
             return self.up(after)
         out = dict(stored)
-        for name in before.keys() | after.keys():
+        for name in changed(before, after):
             turn = self.turns.get(name)
             key = turn.stored if turn else name
             if name not in after:
                 out.pop(key, None)
             elif name not in before or key not in stored:
                 out[key] = _each(turn.up if turn else None, after[name])
-            elif before[name] != after[name]:
+            else:
                 out[key] = self._merge_value(turn, stored[key], before[name], after[name])
         return out
 
     @staticmethod
     def _merge_value(turn: Turn | None, stored: Any, before: Any, after: Any) -> Any:
-        if turn is None:
+        if turn is None or turn.down is None:
             return after
         if isinstance(after, list):
-            pairs = list(zip(before, stored, strict=False)) if isinstance(before, list) else []
-            return [_merge_element(turn, pairs, item) for item in after]
+            old = before if isinstance(before, list) and isinstance(stored, list) else []
+            known = paired(old, after)
+            return [
+                _merge_one(turn, stored[known[i]], old[known[i]], item) if i in known else turn.fresh(item)
+                for i, item in enumerate(after)
+            ]
         return _merge_one(turn, stored, before, after)
 
 
-def _merge_element(turn: Turn, pairs: list[tuple[Any, Any]], item: Any) -> Any:
-    for before, stored in pairs:
-        if before == item:
-            return stored
-    for before, stored in pairs:
-        if isinstance(before, dict) and isinstance(item, dict) and "id" in item and before.get("id") == item["id"]:
-            return _merge_one(turn, stored, before, item)
-    return turn.up(item) if turn.up else item
+def paired(before: list[Any], after: list[Any]) -> dict[int, int]:
+    """Which member of a list each member of the patched list was: the same one, the one of the same id, else the one
+    most alike; where as many were changed as are left over, they were changed in order."""
+    found: dict[int, int] = {}
+    for key in (_whole, _id):
+        places: dict[Any, deque[int]] = defaultdict(deque)
+        taken = set(found.values())
+        for j, member in enumerate(before):
+            if j not in taken and (known := key(member)) is not None:
+                places[known].append(j)
+        for i, member in enumerate(after):
+            if i not in found and (same := places.get(key(member))):
+                found[i] = same.popleft()
+    taken = set(found.values())
+    free = [j for j, m in enumerate(before) if j not in taken and isinstance(m, dict) and "id" not in m]
+    left = [i for i, m in enumerate(after) if i not in found and isinstance(m, dict) and "id" not in m]
+    if len(free) * len(left) <= MOST_COMPARED:
+        alike = [(-_alike(before[j], after[i]), abs(i - j), i, j) for i in left for j in free]
+        for likeness, _, i, j in sorted(alike):
+            if likeness and i in left and j in free:
+                found[i] = j
+                left.remove(i)
+                free.remove(j)
+    if len(free) == len(left):
+        found.update(zip(left, free, strict=True))
+    return found
+
+
+def _whole(member: Any) -> bytes:
+    return orjson.dumps(member, option=orjson.OPT_SORT_KEYS)
+
+
+def _id(member: Any) -> str | None:
+    known = member.get("id") if isinstance(member, dict) else None
+    return known if isinstance(known, str) else None
+
+
+def _alike(one: Document, other: Document) -> int:
+    return sum(name in other and other[name] == value for name, value in one.items())
 
 
 def _merge_one(turn: Turn, stored: Any, before: Any, after: Any) -> Any:
+    both = isinstance(before, dict) and isinstance(after, dict)
+    if both and not changed(before, after):
+        return stored
     if turn.shape is not None:
         return turn.shape.merge(stored, before, after)
-    fresh = turn.up(after) if turn.up else after
-    if turn.inner and isinstance(stored, dict) and isinstance(fresh, dict):
-        shown = {k for k in before if k != "role"} if isinstance(before, dict) else set()
-        kept = {k: v for k, v in (stored.get(turn.inner) or {}).items() if k not in shown}
-        return {**stored, **fresh, turn.inner: {**kept, **(fresh.get(turn.inner) or {})}}
-    return fresh
+    if turn.inner and both and isinstance(stored.get(turn.inner), dict):
+        return _merge_related(turn.inner, stored, before, after)
+    return turn.fresh(after)
+
+
+def _merge_related(inner: str, stored: Document, before: Document, after: Document) -> Document:
+    """Only what changed in the flat form goes into the nested one: to the role, the reference or an extension."""
+    out, held = dict(stored), dict(stored[inner])
+    for name in changed(before, after) - {"@type"}:
+        place = out if name == "role" or (name in stored and name not in held) else held
+        if name in after:
+            place[name] = after[name]
+        else:
+            place.pop(name, None)
+    if before.get("@referredType") != after.get("@referredType"):
+        held["@type"] = _ref_type(inner, after)
+    return {**out, inner: held}
 
 
 def _each(turn: Callable[[Any], Any] | None, value: Any) -> Any:
@@ -156,10 +214,10 @@ def flat(related: type[Related]) -> Callable[[Any], Any]:
     inner = related.inner
 
     def down(value: Any) -> Any:
-        if not isinstance(value, dict) or not isinstance(value.get(inner), dict):
+        if not isinstance(value, dict) or not isinstance(held := value.get(inner, {}), dict):
             return value
-        out = {k: v for k, v in value[inner].items() if k != "@type"}
-        kind = value[inner].get("@type")
+        out = {k: v for k, v in held.items() if k != "@type"}
+        kind = held.get("@type")
         if kind and "@referredType" not in out:
             out["@referredType"] = kind.removesuffix("Ref")
         return {**{k: v for k, v in value.items() if k not in (inner, "@type")}, **out}
@@ -174,8 +232,10 @@ def nested(related: type[Related]) -> Callable[[Any], Any]:
     def up(value: Any) -> Any:
         if not isinstance(value, dict) or inner in value:
             return value
-        rest = {k: v for k, v in value.items() if k != "role"}
-        out: Document = {"@type": related.__name__, inner: {"@type": _ref_type(inner, rest), **rest}}
+        rest = {k: v for k, v in value.items() if k not in ("role", "@type")}  # of the flat class, which v5 has not
+        out: Document = {"@type": related.__name__}
+        if rest:
+            out[inner] = {"@type": _ref_type(inner, rest), **rest}
         if "role" in value:
             out["role"] = value["role"]
         return out
@@ -212,6 +272,17 @@ class View:
     def merge(self, stored: Document, before: Document, after: Document) -> Document:
         return after if self.shape is None else self.shape.merge(stored, before, after)
 
+    def query(self, query: Query) -> Query:
+        """A query whose JSONPath speaks of this version, as one of the stored document. Errors: TmfError 400, 501."""
+        if self.shape is None or query.expression is None:
+            return query
+        return replace(query, expression=Expression(_stored_steps(Turn("", shape=self.shape), query.expression.steps)))
+
+    @property
+    def newer(self) -> frozenset[str]:
+        """Attributes that only the stored version declares, under names that this one leaves free."""
+        return frozenset(model_fields(self.resource.model)).difference(self.shape.turns) if self.shape else frozenset()
+
 
 def view(resource: Resource, version: str, newest: str) -> View:
     """The view of a resource in one of its API's versions; the newest is the stored one."""
@@ -235,7 +306,7 @@ def _mapped(shape: Shape, names: list[str]) -> list[str] | None:
     if turn is None:
         return names
     rest = names[1:]
-    if turn.opaque and rest:
+    if turn.opaque:  # its values are others in the stored document
         return None
     if turn.inner and rest and rest[0] != "role":
         rest = [turn.inner, *rest]
@@ -245,3 +316,35 @@ def _mapped(shape: Shape, names: list[str]) -> list[str] | None:
             return None
         rest = inner
     return [turn.stored, *rest]
+
+
+def _stored_steps(turn: Turn | None, steps: Steps) -> Steps:
+    """The steps of a JSONPath in the stored document, from the value of an attribute on."""
+    out: list[Step] = []
+    for step in steps:
+        if isinstance(step, Filter):
+            out.append(Filter(_stored_test(turn, step.test)))
+        elif not isinstance(step, Member) or turn is None:
+            out.append(step)
+        elif turn.inner:
+            out += [step] if step.name == "role" else [Member(turn.inner), step]
+            turn = None
+        elif turn.shape:
+            name, hidden = step.name, turn.shape.hidden
+            if name in hidden:
+                raise BadRequest(f"filter: this version has no attribute {name!r}", attribute="filter")
+            turn = turn.shape.turns.get(name)
+            if turn and turn.opaque:
+                raise NotSupported(f"filter: {name!r} cannot be asked for in this version", attribute="filter")
+            out.append(Member(turn.stored) if turn else step)
+        else:
+            out.append(step)
+    return tuple(out)
+
+
+def _stored_test(turn: Turn | None, test: Test) -> Test:
+    if isinstance(test, And | Or):
+        return type(test)(tuple(_stored_test(turn, t) for t in test.tests))
+    if isinstance(test, Not):
+        return Not(_stored_test(turn, test.test))
+    return replace(test, path=_stored_steps(turn, test.path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any
@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from tmfkit import patch
 from tmfkit.errors import BadRequest, Conflict, TmfError, from_validation
 from tmfkit.http import JSON_PATCH, JSON_PATCH_QUERY
-from tmfkit.query import model_fields, unwrapped
+from tmfkit.query import Path, leaves, model_fields, names_of, unwrapped
 from tmfkit.types import CreateOnly, Document, ReadOnly
 from tmfkit.versions import View
 
+MAX_INDEXED_BYTES = 2600
+"""PostgreSQL's B-tree holds no entry larger than a third of a page, less what it needs itself."""
 IMMUTABLE = frozenset({"id", "href", "@type", "@baseType", "@schemaLocation"})
 
 
@@ -34,25 +36,42 @@ class Form:
         self.read_only = frozenset(n for n, i in fields.items() if marked(i, ReadOnly)) | {
             n for n in (self.resource.created, self.resource.updated) if n
         }
-        self.create_only = frozenset(n for n, i in fields.items() if marked(i, CreateOnly))
+        everything = {**model_fields(self.resource.model), **fields}
+        self.create_only = frozenset(n for n, i in everything.items() if marked(i, CreateOnly))
+        self.newer = view.newer
         self.kept_id = view.version != "v4"
 
     @cached_property
     def create_model(self) -> type[BaseModel]:
         """<Name>_FVO (v5) or <Name>_Create (v4): the model without what the server owns."""
         suffix = "_FVO" if self.view.version != "v4" else "_Create"
-        return self._derived(suffix, self.read_only | {"href"}, optional=frozenset({"id"}))
+        return self._derived(suffix, self.view.model, self.read_only | {"href"}, optional=frozenset({"id"}))
 
     @cached_property
     def update_model(self) -> type[BaseModel]:
         """<Name>_MVO (v5) or <Name>_Update (v4): everything optional, nothing that must stay."""
         suffix = "_MVO" if self.view.version != "v4" else "_Update"
         left_out = self.read_only | self.create_only | {"id", "href"}
-        return self._derived(suffix, left_out, optional=frozenset(model_fields(self.view.model)))
+        return self._derived(suffix, self.view.model, left_out, optional=frozenset(model_fields(self.view.model)))
 
-    def _derived(self, suffix: str, left_out: frozenset[str] | set[str], optional: frozenset[str]) -> type[BaseModel]:
+    @cached_property
+    def newer_model(self) -> type[BaseModel]:
+        """What only a newer version declares: a client of this one may name it too, but not with another type."""
+        known = frozenset(model_fields(self.resource.model))
+        return self._derived("_Newer", self.resource.model, known - self.newer, optional=known)
+
+    @cached_property
+    def indexed(self) -> tuple[Path, ...]:
+        """The texts in an index, which holds none that is long."""
+        names = names_of(self.resource.model, *self.resource.extensions)
+        found = (names(dotted) for dotted in self.resource.index)
+        return tuple(path for path in found if path is not None and path.kind in ("text", "any"))
+
+    def _derived(
+        self, suffix: str, model: type[BaseModel], left_out: Set[str], optional: frozenset[str]
+    ) -> type[BaseModel]:
         fields: dict[str, Any] = {}
-        for name, info in self.view.model.model_fields.items():
+        for name, info in model.model_fields.items():
             wire = info.alias or name
             if wire in left_out:
                 continue
@@ -81,6 +100,7 @@ class Form:
         sent = {k: v for k, v in sent.items() if k not in owned}
         if id is not None:
             sent["id"] = id
+        self._check_newer(sent)
         doc = self.view.up(normal(self.create_model, sent))
         if id is not None:
             check_id(id)
@@ -97,7 +117,23 @@ class Form:
         for name in (self.resource.created, self.resource.updated):
             if name:
                 doc[name] = at
-        return self.resource.prepare(None, doc) if self.resource.prepare else doc
+        doc = self.resource.prepare(None, doc) if self.resource.prepare else doc
+        self._check_indexed(doc)
+        return doc
+
+    def _check_newer(self, sent: Document) -> None:
+        if named := self.newer & sent.keys():
+            normal(self.newer_model, {n: sent[n] for n in named})
+
+    def _check_indexed(self, doc: Document) -> None:
+        for path in self.indexed:
+            for leaf in leaves(doc, path):
+                if (
+                    isinstance(leaf, str)
+                    and len(leaf) > MAX_INDEXED_BYTES // 4
+                    and len(leaf.encode()) > MAX_INDEXED_BYTES
+                ):
+                    raise BadRequest(f"it has more than {MAX_INDEXED_BYTES} bytes", attribute=str(path))
 
     # --- PATCH ---
 
@@ -130,6 +166,7 @@ class Form:
             if info.is_required() and name in before and name not in after:
                 raise BadRequest(f"{name} is mandatory and cannot be removed", attribute=name)
         touched = patch.changed(before, after)
+        self._check_newer({k: v for k, v in after.items() if k in touched})
         kept = {k: v for k, v in after.items() if k not in touched}
         return kept | normal(self.update_model, {k: v for k, v in after.items() if k in touched})
 
@@ -148,6 +185,7 @@ class Form:
         check_move(self.resource.name, self.resource.lifecycle, old, new)
         if self.resource.prepare:
             new = self.resource.prepare(old, new)
+        self._check_indexed(new)
         if self.resource.updated:
             new[self.resource.updated] = rfc3339(now)
         return new
@@ -206,7 +244,7 @@ def _instants(model: type[BaseModel], above: tuple[type[BaseModel], ...]) -> dic
     return found
 
 
-def tidy(model: type[BaseModel], value: Document) -> Document:
+def tidy(model: type[BaseModel], value: Document, above: str = "") -> Document:
     """Every declared instant in a form that PostgreSQL reads too, with an offset. Changes `value`."""
     for name, inner in instants(model).items():
         held = value.get(name)
@@ -214,26 +252,32 @@ def tidy(model: type[BaseModel], value: Document) -> Document:
             continue
         if inner is None:
             if isinstance(held, list):
-                value[name] = [h if _RFC3339.match(h) else offset_given(h, name) for h in held]
+                value[name] = [h if _RFC3339.match(h) else offset_given(h, above + name) for h in held]
             elif not _RFC3339.match(held):
-                value[name] = offset_given(held, name)
+                value[name] = offset_given(held, above + name)
         elif isinstance(held, list):
-            value[name] = [tidy(inner, dict(h)) if isinstance(h, dict) else h for h in held]
+            value[name] = [
+                tidy(inner, dict(h), f"{above}{name}[{i}].") if isinstance(h, dict) else h for i, h in enumerate(held)
+            ]
         elif isinstance(held, dict):
-            value[name] = tidy(inner, dict(held))
+            value[name] = tidy(inner, dict(held), f"{above}{name}.")
     return value
 
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-5]):\d\d)\Z",  # PostgreSQL ends at 15:59
+    re.ASCII,
+)
 
 
 def offset_given(text: str, name: str) -> str:
-    """Any other spelling that is an instant, in UTC where it names no offset. Errors: TmfError 400."""
+    """Any other spelling that is an instant, in UTC where it names no usable offset. Errors: TmfError 400."""
     try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
+        at = datetime.fromisoformat(text.strip().upper())
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise BadRequest(f"{text[:60]!r} is not an instant of RFC 3339", attribute=name) from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def check_id(id: Any) -> None:

@@ -53,5 +53,5 @@ async def recommend(tx: Transaction, doc: Document) -> Document:
         await score.remember(tx, active, [(assessment_id, judgement)])
     found = documents.recommendation(judgement, assessment_id, terms)
     party = {**found.pop("relatedParty"), **doc["relatedParty"]}
-    asked = {k: doc[k] for k in ("recommendationType", "instantSyncRecommendation") if k in doc}
+    asked: Document = {k: doc[k] for k in ("recommendationType", "instantSyncRecommendation") if k in doc}
     return {**doc, **found, **asked, "relatedParty": party}

@@ -24,7 +24,7 @@ class Active:
     predictor: Predictor
     model_id: str
     horizon_days: int
-    created_at: datetime
+    covers_all: bool
 
 
 def canonical(document: Any) -> str:
@@ -34,7 +34,7 @@ def canonical(document: Any) -> str:
 
 async def active(tx: Transaction) -> Active | None:
     """The model in service; None before the first training."""
-    row = await tx.fetchrow("SELECT version, model_id, horizon_days, created_at FROM artefact WHERE active")
+    row = await tx.fetchrow("SELECT version, model_id, horizon_days, covers_all FROM artefact WHERE active")
     if row is None:
         return None
     predictor = _predictors.get(row["version"])
@@ -43,11 +43,7 @@ async def active(tx: Transaction) -> Active | None:
         while len(_predictors) >= CACHED:
             del _predictors[next(iter(_predictors))]
         predictor = _predictors[row["version"]] = Predictor.of(orjson.loads(text))
-    return Active(row["version"], predictor, row["model_id"], row["horizon_days"], row["created_at"])
-
-
-async def known(tx: Transaction, version: str) -> bool:
-    return bool(await tx.fetchval("SELECT true FROM artefact WHERE version = $1", version))
+    return Active(row["version"], predictor, row["model_id"], row["horizon_days"], row["covers_all"])
 
 
 async def activate(
@@ -56,7 +52,8 @@ async def activate(
     """Keep the model if it is new, and put it into service in the place of the one that was."""
     await tx.execute("UPDATE artefact SET active = false WHERE active AND version <> $1", predictor.version)
     await tx.execute(
-        "INSERT INTO artefact (version, document, card, model_id, horizon_days, active, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, true, $6) ON CONFLICT (version) DO UPDATE SET active = true",
+        "INSERT INTO artefact (version, document, card, model_id, horizon_days, active, covers_all, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, true, false, $6)"
+        " ON CONFLICT (version) DO UPDATE SET active = true, covers_all = false",
         predictor.version, canonical(predictor.document()), canonical(card), model_id, horizon_days, at,
     )  # fmt: skip

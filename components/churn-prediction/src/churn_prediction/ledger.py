@@ -72,7 +72,7 @@ async def _evidence(
     problems: dict[str, set[str]] = {}
     for r in await tx.fetch(
         "SELECT customer_id, score_id, score_href, cause::text AS cause FROM observation"
-        " WHERE customer_id = ANY($1) AND NOT faded ORDER BY customer_id, ended_at DESC, score_id",
+        " WHERE customer_id = ANY($1) ORDER BY customer_id, ended_at DESC, score_id",
         ids,
     ):
         of_customer = evidence.setdefault(r["customer_id"], {})
@@ -125,8 +125,9 @@ async def declared(tx: Transaction) -> tuple[list[Feature], list[Refusal]]:
     anybody's outcome or protected attribute is no feature of anybody."""
     apart = {r["name"] for r in await tx.fetch("SELECT name FROM outcome UNION SELECT name FROM protected")}
     rows = await tx.fetch(
-        "SELECT name, kind, driver_group, origin, reviewed FROM feature WHERE EXISTS (SELECT FROM feature_row r JOIN"
-        ' outcome o USING (customer_id) WHERE r.feature = name AND r.value IS NOT NULL) ORDER BY name COLLATE "C"'
+        "SELECT name, kind, driver_group, origin, reviewed FROM feature WHERE name IN ("
+        " SELECT r.feature FROM feature_row r JOIN outcome USING (customer_id) WHERE r.value IS NOT NULL)"
+        ' ORDER BY name COLLATE "C"'
     )
     refused = [
         Refusal(r["name"], f"{r['why']} ({r['count']} times)")

@@ -32,11 +32,15 @@ BATCH, EVENT = "model", "event"
 async def due(ctx: Context[ChurnSettings]) -> None:
     """Until nothing is left to do: scores older than a week fade, who was touched is assessed again, then a batch of
     those that the active model has not assessed yet."""
-    terms = await offers.keep(ctx)
+    terms: Terms | None = None
     left = True
     while left:
         async with ctx.transaction() as tx:
             left = await ingest.fade(tx, ctx.settings.assessment_batch) > 0
+            if await artefact.active(tx) is None:  # training will have everybody assessed
+                await tx.execute("DELETE FROM touched")
+                continue
+        terms = terms or await offers.keep(ctx)
         again = await _reassess(ctx, terms)
         left = left or again > 0
         if again < ctx.settings.assessment_batch:
@@ -94,8 +98,7 @@ async def _reassess(ctx: Context[ChurnSettings], terms: Terms) -> int:
     offered = 0
     async with ctx.transaction() as tx:
         active = await artefact.active(tx)
-        if active is None:  # training assesses everybody
-            await tx.execute("DELETE FROM touched")
+        if active is None:
             return 0
         rows = await tx.fetch(
             "DELETE FROM touched WHERE seq IN (SELECT seq FROM touched ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED)"
@@ -104,7 +107,9 @@ async def _reassess(ctx: Context[ChurnSettings], terms: Terms) -> int:
         )
         if not rows:
             return 0
-        traces = {r["customer_id"]: r["traceparent"] for r in sorted(rows, key=lambda r: int(r["seq"]))}
+        traces: dict[str, str | None] = {}
+        for r in sorted(rows, key=lambda r: int(r["seq"])):
+            traces[r["customer_id"]] = r["traceparent"] or traces.get(r["customer_id"])
         judged = await judge(tx, active, terms, list(traces), ctx.now())
         written = []
         for judgement in judged:
@@ -126,7 +131,7 @@ async def _catch_up(ctx: Context[ChurnSettings], terms: Terms) -> int:
     """Assess a batch of customers whom the active model has not assessed yet, without offers; how many."""
     async with ctx.transaction() as tx:
         active = await artefact.active(tx)
-        if active is None:
+        if active is None or active.covers_all:  # who comes later is touched by coming
             return 0
         rows = await tx.fetch(
             "SELECT c.id FROM customer c LEFT JOIN assessed a ON a.customer_id = c.id"
@@ -140,6 +145,8 @@ async def _catch_up(ctx: Context[ChurnSettings], terms: Terms) -> int:
         written = [(await publish(tx, active, terms, judgement), judgement) for judgement in judged]
         if written:
             await remember(tx, active, written)
+        else:
+            await tx.execute("UPDATE artefact SET covers_all = true WHERE version = $1", active.version)
     _count(ctx, BATCH, len(written), 0)
     return len(written)
 

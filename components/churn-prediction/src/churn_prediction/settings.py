@@ -17,9 +17,6 @@ class ChurnSettings(Settings):
     assessment_batch: int = Field(
         250, ge=1, le=2000, description="customers assessed in one transaction: fewer lose less to a crash"
     )
-    assessment_interval_s: float = Field(
-        30.0, gt=0, description="how often to look for customers to assess when nothing wakes the flow"
-    )
     offers_file: str | None = Field(
         None, description="JSON file of offers and assumptions instead of the one in the package (its shape)"
     )

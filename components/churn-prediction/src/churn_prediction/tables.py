@@ -6,6 +6,8 @@ was derived from experience scores differ in `origin` and never overwrite one an
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -34,7 +36,7 @@ def _id(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, Text(collation="C"), primary_key=primary_key, nullable=False)
 
 
-def _instant(name: str, *, nullable: bool = False, default: bool = False) -> Column[DateTime]:
+def _instant(name: str, *, nullable: bool = False, default: bool = False) -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=_NOW if default else None)
 
 
@@ -117,11 +119,9 @@ observation = Table(
     Column("score", Float, nullable=False),
     Column("score_href", Text),
     Column("cause", JSONB, nullable=False),
-    Column(
-        "faded", Boolean, nullable=False, server_default=text("false"), comment="older than a week and taken out again"
-    ),
+    comment="Experience scores of the last week of data time",
 )
-Index("ix_observation_ended_at", observation.c.ended_at, postgresql_where=text("NOT faded"))
+Index("ix_observation_ended_at", observation.c.ended_at)
 
 touched = Table(
     "touched",
@@ -144,6 +144,7 @@ artefact = Table(
     Column("model_id", Text, nullable=False),
     Column("horizon_days", Integer, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("covers_all", Boolean, nullable=False, comment="everybody there was when it came has been assessed by it"),
     _instant("created_at", default=True),
 )
 Index("uq_artefact_active", artefact.c.active, unique=True, postgresql_where=text("active"))

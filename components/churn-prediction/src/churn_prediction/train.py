@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ from churn_prediction.domain.features import Feature, LeakageError, Record, Refu
 from churn_prediction.settings import ChurnSettings
 from tmfkit import Component, Context
 from tmfkit.call import CALL, Call
-from tmfkit.component import configure_logging
 from tmfkit.follow import Following, Listeners
 from tmfkit.signals import CHANNEL
 from tmfkit.upstream import UpstreamError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NOT_ENOUGH, REFUSED, NO_SOURCE = 3, 4, 5
 TRAINING_LOCK = 0x63687572
+SETTLED_S, UNFOLLOWED_S = 2.0, 10.0
 CUSTOMER_FOLLOW = "customer360.customerManagement.customer"
 
 
@@ -71,7 +72,7 @@ def main(component: Component, arguments: Sequence[str]) -> int:
     if given.population_rate is not None and not 0.0 < given.population_rate < 1.0:
         parser.error("--population-rate lies between 0 and 1")
     settings = component.read_settings()
-    configure_logging(settings, component.name)
+    logging.basicConfig(level=settings.log_level.upper(), format=f"%(levelname)s {component.name}: %(message)s")
     if given.source != "own":
         settings = settings.model_copy(update={"dependencies": {**settings.dependencies, "customer360": given.source}})
     return asyncio.run(_command(component, settings, given))
@@ -102,21 +103,33 @@ async def take_over(component: Component, ctx: Context[ChurnSettings]) -> int:
 
 
 async def waited(ctx: Context[ChurnSettings], wanted: int, timeout_s: float) -> str:
-    """Wait until that many labelled customers are in the ledger, and until the first backfill is through where
-    customer-360 is a dependency that has told nothing yet. Empty when they are there, else a sentence."""
-    until, shown = time.monotonic() + timeout_s, -1
-    following = "customer360" in ctx.settings.dependencies
+    """Wait for labelled customers: that many, or, if no number is wanted and customer-360 is a dependency, until the
+    ledger has stopped growing. Empty when they are there, else a sentence."""
+    started = changed = time.monotonic()
+    seen = -1
     while True:
-        count = int(await ctx.database.fetchval("SELECT count(*) FROM outcome"))
-        enough = count >= wanted if wanted else count > 0 or not following
-        if enough:
+        row = await ctx.database.pool.fetchrow(
+            "SELECT (SELECT count(*) FROM outcome) AS count,"
+            " EXISTS (SELECT FROM following WHERE name = $1 AND backfilled_at IS NOT NULL) AS through",
+            CUSTOMER_FOLLOW,
+        )
+        count, now = int(row["count"]), time.monotonic()
+        if count != seen:
+            seen, changed = count, now
+        if wanted:
+            ready = count >= wanted
+        else:
+            still = now - changed >= (SETTLED_S if row["through"] else UNFOLLOWED_S)
+            ready = "customer360" not in ctx.settings.dependencies or (still and (count > 0 or row["through"]))
+        if ready:
             return ""
-        if count != shown:
-            print(f"waiting for labelled customers: {count} of {wanted or 'some'}", flush=True)
-            shown = count
-        if time.monotonic() >= until:
-            return f"only {count} labelled customers came within {timeout_s:.0f} s, {wanted or 'some'} were waited for"
-        await asyncio.sleep(1.0)
+        if changed == now:
+            print(f"labelled customers so far: {count}" + (f" of {wanted}" if wanted else ""), flush=True)
+        if now - started >= timeout_s:
+            return f"not enough to learn from: {count} labelled customers came within {timeout_s:.0f} s" + (
+                f", {wanted} were waited for" if wanted else "; is the component running, to take them over?"
+            )
+        await asyncio.sleep(0.5)
 
 
 async def train(ctx: Context[ChurnSettings], seed: int, population_rate: float | None = None) -> Outcome:
@@ -163,7 +176,7 @@ def _fitted(
 
     One thread in the linear algebra: the order of summation decides the last bits, and those the version.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from churn_prediction.domain.training import train as fit
     from churn_prediction.domain.validation import NotEnough

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
+
+from customer_360 import contact_medium
 from tmfkit.resource import READ, Lifecycle, Resource
 from tmfkit.types import (
     Characteristic,
@@ -23,8 +25,6 @@ from tmfkit.types import (
     TmfModel,
     VersionedRef,
 )
-
-from customer_360 import contact_medium
 
 # --- TMF629: who they are ----------------------------------------------------------------------------------
 
@@ -364,8 +364,10 @@ class Customer360(Entity):
 
 
 class Customer360ExperienceScoreVO(Slot):
-    """How a service feels: score 0..100, absent where there was not enough data; low and high bound its interval."""
+    """How a service feels to the customer or to a thing of theirs: score 0..100, absent where there was not enough
+    data; low and high bound its interval."""
 
+    subject: EntityRef | None = None
     service: EntityRef | None = None
     indexSpecification: VersionedRef | None = None
     score: Annotated[float | None, Field(ge=0, le=100)] = None
@@ -408,9 +410,24 @@ class Customer360TimelineVO(Slot):
     entity: EntityRef | None = None
 
 
-class CustomerExperience360(Customer360):
-    """Declared extension, told by @type: how it feels, how likely they leave, and what happened in order."""
+class Customer360SlotStateVO(TmfModel):
+    """How far a slot can be relied on: who said it, as of when, until when it counts as fresh.
 
+    stale: its source did not answer when it was asked last.
+    """
+
+    slot: str
+    source: str
+    asOf: Instant | None = None
+    freshUntil: Instant | None = None
+    stale: bool | None = None
+
+
+class CustomerExperience360(Customer360):
+    """Declared extension, told by @type: how it feels, how likely they leave, what happened in order, and how far each
+    slot can be relied on."""
+
+    slotState: list[Customer360SlotStateVO] | None = None
     experienceScore: list[Customer360ExperienceScoreVO] | None = None
     churnRisk: Customer360ChurnRiskVO | None = None
     timeline: list[Customer360TimelineVO] | None = None

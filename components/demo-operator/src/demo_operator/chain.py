@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from tmfkit.types import Document
-
 from demo_operator import measurements
 from demo_operator.memory import instant
 from demo_operator.watch import related
+from tmfkit.types import Document
 
 Get = Callable[[str], Awaitable[Any]]
 """The JSON value at an absolute address; None if there is none."""
@@ -97,7 +96,7 @@ class Chain:
 
     @property
     def closed(self) -> bool:
-        return not self.missing and not any(step.broken for step in self.steps)
+        return tuple(step.step for step in self.steps) == STEPS and not self.faults
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -120,8 +119,15 @@ async def trace(get: Get, heard: Heard, given: Given) -> Chain:
     if top is None:
         return Chain((), tuple(f"no {name} was heard of" for name in STEPS[2:]))
     best: Chain | None = None
+    read: dict[str, Any] = {}
+
+    async def once(href: str) -> Any:
+        if href not in read:
+            read[href] = await get(href)
+        return read[href]
+
     for start in list(heard[top])[:_TOPS_TRIED]:
-        chain = await _Walk(get, heard, given).from_(top, start)
+        chain = await _Walk(once, heard, given).from_(top, start)
         if chain.closed:
             return chain
         if best is None or len(chain.faults) < len(best.faults):

@@ -6,21 +6,21 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tmfkit import Component, Context
-from tmfkit.component import configure_logging
-from tmfkit.upstream import UpstreamError
-
 from demo_operator import live as live_time
 from demo_operator import once as one_loop
-from demo_operator.domain.faults import DRAWN_KINDS
 from demo_operator.load import LoadError, load, say
 from demo_operator.memory import Busy
+from demo_operator.operations import FAULTS
 from demo_operator.settings import DemoSettings
+from tmfkit import Component, Context
+from tmfkit.telemetry import Telemetry
+from tmfkit.upstream import UpstreamError
 
 CLOSED, NOT_CLOSED, NOT_POSSIBLE, INTERRUPTED = 0, 1, 2, 130
 Work = Callable[[Context[DemoSettings]], Awaitable[int]]
@@ -33,18 +33,18 @@ def _parser(name: str, described: str) -> argparse.ArgumentParser:
 def _run(component: Component, work: Work) -> int:
     """Run with a context until done or until SIGINT or SIGTERM; what cannot be done is told in a sentence."""
     settings = component.read_settings()
-    configure_logging(settings, component.name)
 
-    async def main() -> int:
+    async def main(telemetry: Telemetry) -> int:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         for sign in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sign, task.cancel)
-        async with component.running(settings) as ctx:
+        async with component.running(settings, telemetry) as ctx:
             return await work(ctx)
 
     try:
-        return asyncio.run(main())
+        with component.told(settings) as telemetry:
+            return asyncio.run(main(telemetry))
     except asyncio.CancelledError:
         say("stopped")
         return INTERRUPTED
@@ -69,14 +69,16 @@ def load_command(component: Component, arguments: Sequence[str]) -> int:
 def live_command(component: Component, arguments: Sequence[str]) -> int:
     """live time with faults, told line by line, until stopped"""
     parser = _parser("live", live_command.__doc__ or "")
-    parser.add_argument("--fault", choices=["random", *DRAWN_KINDS], default="random", help="kind of the faults")
+    parser.add_argument("--seed", type=int, help="draws the first fault, the next number the next; default SEED")
+    parser.add_argument("--fault", choices=FAULTS, default="random", help="kind of the faults")
+    parser.add_argument("--speed", type=float, help="simulated seconds per second; default SPEED")
     parser.add_argument("--faults", type=int, help="stop after so many")
     given = parser.parse_args(arguments)
 
     async def work(ctx: Context[DemoSettings]) -> int:
-        limit = {} if given.faults is None else {"faults": given.faults}
+        faults = math.inf if given.faults is None else given.faults
         with contextlib.suppress(asyncio.CancelledError):
-            await live_time.live(ctx, kind=given.fault, **limit)
+            await live_time.live(ctx, kind=given.fault, seed=given.seed, speed=given.speed, faults=faults)
         say("stopped")
         return 0
 
@@ -87,7 +89,7 @@ def once_command(component: Component, arguments: Sequence[str]) -> int:
     """one fault through the whole loop, with a summary as JSON; exit 0 only if it closed"""
     parser = _parser("once", once_command.__doc__ or "")
     parser.add_argument("--seed", type=int, help="draws the fault; default SEED")
-    parser.add_argument("--fault", choices=["random", "none", *DRAWN_KINDS], default="random")
+    parser.add_argument("--fault", choices=FAULTS, default="random")
     parser.add_argument("--json", type=Path, help="file for the summary")
     parser.add_argument("--timeout", type=float, default=one_loop.TIMEOUT_S, help="seconds in all")
     parser.add_argument("--speed", type=float, default=one_loop.SPEED, help="simulated seconds per second")

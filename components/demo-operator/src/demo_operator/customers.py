@@ -1,20 +1,20 @@
 """The operator's customers as TMF629 v5 payloads: who they are, and what its systems know of them at an instant.
 
 Each characteristic that may be used to predict says `usage: feature` and its `group`; the outcome of an earlier base
-says `usage: outcome`. `x_asOf` is the instant all features are as of. What the simulator alone knows never appears.
+says `usage: outcome`. `asOf` is the instant of a feature, and of the outcome the instant from which it was watched.
+What the simulator alone knows never appears.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tmfkit.types import Document
-
 from demo_operator.domain.hazard import FEATURES, Feature, Snapshot, TrainingSet, snapshot, training_set
 from demo_operator.domain.subscribers import Person
 from demo_operator.domain.world import World
 from demo_operator.inventory import person_name
 from demo_operator.memory import Operator, instant
+from tmfkit.types import Document
 
 OUTCOME = "churned"
 HORIZON_DAYS = 30
@@ -42,13 +42,13 @@ def _characteristic(name: str, value: float | int | str | bool, **more: str) -> 
     return {"@type": typed, "name": name, "valueType": kind, "value": value, **more}
 
 
-def _feature(feature: Feature, value: float | int | str) -> Document:
+def _feature(feature: Feature, value: float | int | str, as_of: str) -> Document:
     more = {"unit": feature.unit} if feature.unit else {}
-    return _characteristic(feature.name, value, usage="feature", group=GROUPS[feature.name], **more)
+    return _characteristic(feature.name, value, usage="feature", group=GROUPS[feature.name], asOf=as_of, **more)
 
 
 def _customer(person: Person, area: str, status: str, state: Snapshot) -> Document:
-    known = state.record(person.index)
+    known, as_of = state.record(person.index), instant(state.as_of_s)
     return {
         "@type": "Customer",
         "id": person.id,
@@ -73,9 +73,8 @@ def _customer(person: Person, area: str, status: str, state: Snapshot) -> Docume
         ],
         "characteristic": [
             _characteristic("segment", str(person.segment)),
-            *(_feature(feature, known[feature.name]) for feature in FEATURES),
+            *(_feature(feature, known[feature.name], as_of) for feature in FEATURES),
         ],
-        "x_asOf": instant(state.as_of_s),
     }
 
 
@@ -101,5 +100,6 @@ def past(operator: Operator) -> Iterator[Document]:
     for person in world.people:
         document = _customer(person, areas[person.area_id], "past", known.state)
         left = bool(known.left_30d[person.index])
-        document["characteristic"].append(_characteristic(OUTCOME, left, usage="outcome"))
-        yield {**document, "x_labelFrom": instant(operator.past_as_of_s), "x_horizonDays": HORIZON_DAYS}
+        watched = {"asOf": instant(operator.past_as_of_s), "horizonDays": HORIZON_DAYS}
+        document["characteristic"].append({**_characteristic(OUTCOME, left, usage="outcome"), **watched})
+        yield document

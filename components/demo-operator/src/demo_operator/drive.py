@@ -9,9 +9,6 @@ from typing import Any
 
 import httpx
 import orjson
-from tmfkit import Context
-from tmfkit.types import Document
-from tmfkit.upstream import UpstreamError
 
 from demo_operator.chain import STEPS, Candidate, Chain, Given, trace
 from demo_operator.domain.faults import DRAWN_KINDS, SLOT_S, Fault, FaultKind, draw
@@ -23,11 +20,15 @@ from demo_operator.narration import Narrator
 from demo_operator.outcome import Evidence, Outcome
 from demo_operator.settings import DemoSettings
 from demo_operator.watch import Watch
+from tmfkit import Context
+from tmfkit.types import Document
+from tmfkit.upstream import UpstreamError
 
 PROBLEMS = "tmf-api/serviceProblemManagement/v5/serviceProblem"
 OPEN_STATES = "acknowledged,pending,held,inProgress"
 RECOVERY_STEPS = 60
 _TRACED_EVERY_S = 0.5
+_TRACED_AGAIN_S = 3.0
 _DRAWS = 40
 
 
@@ -148,7 +149,7 @@ class Driver:
         self.narrator.fault(fault, known)
         self.evidence = Evidence(self.ctx.now())
         batches_s: list[float] = []
-        chain, tried = Chain(()), 0.0
+        chain, due, news = Chain(()), 0.0, 0
         last_step_s = fault.end_s - SLOT_S
         while not chain.closed or (to_its_end and self.next_s <= last_step_s):
             if time.monotonic() > deadline:
@@ -156,10 +157,12 @@ class Driver:
             if self.next_s <= last_step_s:
                 batches_s.append((self.ctx.now() - self.evidence.since).total_seconds())
                 await self.step([fault])
-            await self.listen(pace_s)
-            ripe = self.evidence.count("customer360") and time.monotonic() - tried >= _TRACED_EVERY_S
-            if ripe and not chain.closed:
-                chain, tried = await self._trace(fault), time.monotonic()
+            news += await self.listen(pace_s)
+            late = time.monotonic() - due
+            if not chain.closed and self.evidence.count("customer360") and late > (0 if news else _TRACED_AGAIN_S):
+                began, news = time.monotonic(), 0
+                chain = await self._trace(fault)
+                due = time.monotonic() + max(_TRACED_EVERY_S, 2 * (time.monotonic() - began))
         await self.quiet(self.ctx.settings.settle_s, 5 * self.ctx.settings.settle_s)
         if not chain.closed:
             chain = await self._trace(fault)

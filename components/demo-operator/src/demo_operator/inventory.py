@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from tmfkit import Context
-from tmfkit.types import Document, Entity
 
 from demo_operator import resources
 from demo_operator.domain.catalogue import SERVICE_INDEX, SERVICES, SLICES, Service, ServiceOffer, SliceId
@@ -21,6 +19,8 @@ from demo_operator.domain.subscribers import Person, ServiceInstance, Thing
 from demo_operator.domain.world import World
 from demo_operator.memory import instant, the_operator
 from demo_operator.settings import DemoSettings
+from tmfkit import Context
+from tmfkit.types import Document, Entity
 
 log = logging.getLogger("demo_operator")
 CURRENCY = "EUR"
@@ -261,7 +261,7 @@ def _relationships(world: World, element: Element, cell: Cell | None) -> Iterato
     if cell is not None:
         for slice_id, kinds in carried(world, cell).items():
             which = [{"name": "service", "valueType": "array", "value": kinds}]
-            yield _related("supports", slice_id, slice_id, resourceRelationshipCharacteristic=which)
+            yield _related("belongsTo", slice_id, slice_id, resourceRelationshipCharacteristic=which)
 
 
 # --- filling -----------------------------------------------------------------------------------------------
@@ -298,7 +298,8 @@ async def fill(ctx: Context[DemoSettings]) -> Filled:
         (resources.Service, services(world)),
         (resources.Resource, network_resources(world)),
     )
-    counts, new = [], 0
+    counts: list[int] = []
+    new = 0
     async with ctx.transaction() as tx:
         await tx.execute("SELECT pg_advisory_xact_lock($1)", _FILL_LOCK)
         done = await tx.fetchval("SELECT value::text FROM remembered WHERE name = 'milestone/inventory'")
@@ -308,7 +309,7 @@ async def fill(ctx: Context[DemoSettings]) -> Filled:
             total, added = await _copy(tx, ctx.shelves[model].table.name, documents)
             counts.append(total)
             new += added
-        filled = Filled(*counts, new)
+        filled = Filled(counts[0], counts[1], counts[2], new)
         await tx.execute(
             "INSERT INTO remembered (name, value) VALUES ('milestone/inventory', $1::jsonb)",
             orjson.dumps(filled).decode(),

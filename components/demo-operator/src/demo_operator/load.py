@@ -12,9 +12,6 @@ from typing import Any, TypeVar
 
 import httpx
 import orjson
-from tmfkit import Context
-from tmfkit.types import Document
-from tmfkit.upstream import Upstream, UpstreamError, UpstreamUnavailable
 
 from demo_operator import customers, inventory, measurements, objectives
 from demo_operator.memory import (
@@ -29,6 +26,9 @@ from demo_operator.memory import (
     the_operator,
 )
 from demo_operator.settings import DemoSettings
+from tmfkit import Context
+from tmfkit.types import Document
+from tmfkit.upstream import Upstream, UpstreamError, UpstreamUnavailable
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -192,7 +192,7 @@ async def send_measurements(ctx: Context[DemoSettings], body: bytes, rows: int) 
     headers = {"content-type": measurements.NDJSON}
     answer = orjson.loads((await upstream.request("POST", measurements.PATH, content=body, headers=headers)).content)
     if answer["rejected"] or answer["accepted"] + answer["duplicates"] != rows:
-        first = next(iter(answer.get("errors") or ()), {})
+        first = (answer.get("errors") or ["not told"])[0]
         raise LoadError(f"service-quality rejected {answer['rejected']} of {rows} measurements; the first: {first}")
 
 

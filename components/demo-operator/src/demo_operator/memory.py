@@ -10,7 +10,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import orjson
-from tmfkit import Context
 
 from demo_operator.domain.faults import WEEK_S, Fault, incidents
 from demo_operator.domain.hazard import DAY_S
@@ -18,6 +17,7 @@ from demo_operator.domain.network import FULL, TINY
 from demo_operator.domain.subscribers import Person, Thing
 from demo_operator.domain.world import World, build
 from demo_operator.settings import DemoSettings
+from tmfkit import Context
 
 HOUR_S = 3600
 PAST_AGE_S = 60 * DAY_S

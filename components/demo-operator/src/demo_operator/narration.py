@@ -6,14 +6,13 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from tmfkit.types import Document
-
 from demo_operator.domain.faults import Fault
 from demo_operator.domain.truth import FaultTruth
 from demo_operator.inventory import person_name, thing_name
 from demo_operator.load import Say
 from demo_operator.memory import Operator, instant
 from demo_operator.watch import Heard, related
+from tmfkit.types import Document
 
 LINES_OF_A_KIND = 4
 TITLES = {

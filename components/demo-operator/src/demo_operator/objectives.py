@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tmfkit.types import Document
-
 from demo_operator.domain.catalogue import OBJECTIVES, SERVICE_INDEX, SERVICES, Objective
 from demo_operator.domain.faults import SLOT_S
+from tmfkit.types import Document
 
 PATH = "tmf-api/serviceQualityManagement/v4/serviceLevelObjective"
 RAISE = [2, 3]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from tmfkit import Context
-from tmfkit.types import Document
-
 from demo_operator.domain.faults import SLOT_S
 from demo_operator.drive import Driver, drawn
 from demo_operator.live import driving
 from demo_operator.load import Say, say
 from demo_operator.outcome import counts
 from demo_operator.settings import DemoSettings
+from tmfkit import Context
+from tmfkit.types import Document
 
 SPEED = 600.0
 TIMEOUT_S = 180.0

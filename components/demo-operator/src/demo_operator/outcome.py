@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from tmfkit.types import Document
-
 from demo_operator.chain import Candidate, Chain, Step
 from demo_operator.domain.faults import Fault
 from demo_operator.domain.truth import CauseScore, FaultTruth, SetScore, score, set_score
 from demo_operator.memory import Operator, instant
 from demo_operator.watch import Heard, related
+from tmfkit.types import Document
 
 STEP_OF = {
     "ServiceLevelViolation": "serviceLevelViolation",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
+
 from tmfkit import resource as kernel
 from tmfkit.types import (
     Attachment,

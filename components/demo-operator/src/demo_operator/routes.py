@@ -1,31 +1,36 @@
-"""The operator's own routes: how far it is, and the door for the events of the loop."""
+"""The operator's own routes: what it is told to do, how far it is, and the door for the events of the loop."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
+
+from demo_operator import operations, watch
+from demo_operator.load import milestones, rows_loaded
+from demo_operator.memory import instant, recall
+from demo_operator.operations import Order
 from tmfkit import Context, context, permit
 from tmfkit.errors import Unauthorized
 from tmfkit.event import received
 from tmfkit.http import body, parsed
-
-from demo_operator import watch
-from demo_operator.load import MILESTONES, milestones, rows_loaded
-from demo_operator.memory import instant, recall
 
 router = APIRouter(prefix="/loop", tags=["loop"])
 Running = Annotated[Context[Any], Depends(context)]
 
 
 @router.get("/status", operation_id="retrieveLoopStatus")
-async def status(request: Request, ctx: Running) -> dict[str, Any]:
-    """What is loaded, where simulated time is, and what the last loop came to."""
-    permit(request, "demoLoop", "status", "retrieve")
-    done = await milestones(ctx)
+async def status(
+    request: Request, ctx: Running, after: Annotated[int, Query(ge=0, description="lines after this number")] = 0
+) -> dict[str, Any]:
+    """Phase (idle, loading, loaded, live, failed), new lines, what is loaded, simulated time, and the last loop."""
+    permit(request, "demoLoop", "loop", "retrieve")
+    now, done = operations.operation(ctx), await milestones(ctx)
     clock = await recall(ctx, "clock")
     return {
-        "loaded": set(MILESTONES) <= done.keys(),
+        "phase": await operations.phase(ctx),
+        "reason": now.reason,
+        "lines": now.after(after),
         "customersLoaded": "customers" in done,
         "milestones": done,
         "measurementsLoaded": await rows_loaded(ctx),
@@ -34,6 +39,14 @@ async def status(request: Request, ctx: Running) -> dict[str, Any]:
         "faults": await recall(ctx, "faults") or 0,
         "lastLoop": await recall(ctx, "loop/last"),
     }
+
+
+@router.post("/start", status_code=202, operation_id="startLoop")
+async def start(request: Request, ctx: Running, order: Order) -> dict[str, str]:
+    """Load, or go live. 409 while either is being done."""
+    permit(request, "demoLoop", "loop", "create")
+    operations.start(ctx, order)
+    return {"phase": operations.operation(ctx).phase}
 
 
 @router.post("/event/{key}", status_code=201, operation_id="receiveLoopEvent")

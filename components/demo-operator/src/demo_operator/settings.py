@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
+
 from tmfkit import Settings
 
 DEPENDENCIES = {
@@ -38,7 +39,7 @@ class DemoSettings(Settings):
     customers_per_request: int = Field(250, ge=1, le=1000)
 
     loop: Literal["off", "load", "live"] = Field(
-        "load", description="what `serve` does by itself: nothing, load history and customers, or go live after that"
+        "off", description="what `serve` does by itself: only what it is told, load everything, or load and go live"
     )
     speed: float = Field(150.0, gt=0, description="simulated seconds per second in live time")
     pause_steps: int = Field(24, ge=0, description="healthy five-minute steps between two faults")

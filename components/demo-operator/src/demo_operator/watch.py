@@ -18,14 +18,14 @@ from urllib.parse import quote
 
 import httpx
 import orjson
+
+from demo_operator.load import Say, until_up
+from demo_operator.settings import DemoSettings
 from tmfkit import Context
 from tmfkit.event import Event
 from tmfkit.follow import key_of, listener_secret
 from tmfkit.types import Document
 from tmfkit.upstream import UpstreamError
-
-from demo_operator.load import Say, until_up
-from demo_operator.settings import DemoSettings
 
 log = logging.getLogger("demo_operator")
 SIGNAL = "heard"
@@ -150,6 +150,14 @@ class Watch:
         self._confirming: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._begin()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _begin(self) -> None:
         pool = self.ctx.database.pool
         await pool.execute("DELETE FROM heard WHERE at < $1", self.ctx.now() - KEPT)
         self._after = await pool.fetchval("SELECT coalesce(max(seq), 0) FROM heard")
@@ -160,7 +168,6 @@ class Watch:
             while not await self._register():
                 await asyncio.sleep(1.0)
         self._confirming = asyncio.create_task(self._confirm(), name="loop registrations")
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._confirming:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from demo_operator.domain.faults import WEEK_S, incidents
 from demo_operator.domain.hazard import TrainingSet, training_set
 from demo_operator.domain.network import TINY

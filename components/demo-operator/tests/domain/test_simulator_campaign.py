@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from demo_operator.domain.campaign import ACCEPTANCE, Attitude, Quadrant, attitude_share, campaign, offer_effect
 from demo_operator.domain.hazard import TrainingSet
 from demo_operator.domain.people import latent

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from demo_operator.domain.catalogue import KPIS, OBJECTIVES, Service, SliceId
 from demo_operator.domain.faults import (
     DRAWN_KINDS,

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
 from demo_operator.domain.faults import DRAWN_KINDS, WEEK_S, draw, incidents
 from demo_operator.domain.hazard import (
     COEFFICIENTS,
@@ -21,10 +26,6 @@ from demo_operator.domain.people import hit_by
 from demo_operator.domain.randomness import Floats
 from demo_operator.domain.world import REFERENCE_AS_OF_S as NOW_S
 from demo_operator.domain.world import World, build
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 
 def _design(state: Snapshot) -> Floats:

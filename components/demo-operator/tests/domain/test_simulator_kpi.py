@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from demo_operator.domain.catalogue import (
     DELAY,
     KPIS,

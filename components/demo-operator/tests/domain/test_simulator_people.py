@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from demo_operator.domain.faults import WEEK_S, Fault, FaultKind, fault, incidents
 from demo_operator.domain.people import care_contacts, felt_badness, hit_by, latent, net_promoter_score, survey
 from demo_operator.domain.qoe import experience

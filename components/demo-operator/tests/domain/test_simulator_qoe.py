@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from demo_operator.domain.catalogue import SERVICE_INDEX, Service
 from demo_operator.domain.faults import FaultKind, draw, fault
 from demo_operator.domain.kpi import values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from demo_operator.domain.randomness import generator, hashed, key, noise_pair, smooth_noise
 
 

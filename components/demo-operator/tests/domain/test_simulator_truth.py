@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from demo_operator.domain.catalogue import OBJECTIVES, Service, SliceId
 from demo_operator.domain.faults import FaultKind, draw, fault, none
 from demo_operator.domain.kpi import values

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 import numpy as np
+
 from demo_operator.domain.catalogue import OBJECTIVES, SERVICE_INDEX, SLICES, Service, SliceId
 from demo_operator.domain.network import TINY, ElementKind, Scale, Setting
 from demo_operator.domain.subscribers import Contract, Segment, ThingKind

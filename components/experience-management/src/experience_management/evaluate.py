@@ -141,7 +141,7 @@ async def _portion(
     async with ctx.transaction() as tx:
         impacts = await tx.fetch(
             "SELECT i.service_id, i.subject_id, i.subject_type, i.referred_type, i.subject_href, i.subject_name,"
-            " i.role, i.kind, i.resources, s.href AS service_href FROM impact i"
+            " i.role, i.owners::text AS owners, i.kind, i.resources, s.href AS service_href FROM impact i"
             " JOIN affected_service s ON s.problem_id = i.problem_id AND s.service_id = i.service_id"
             " WHERE i.problem_id = $1 AND i.generation < $2 ORDER BY i.subject_id, i.service_id, i.subject_type"
             " LIMIT $3 FOR UPDATE OF i",

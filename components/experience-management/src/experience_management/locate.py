@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import orjson
+
 from experience_management import readings
 from experience_management.settings import ExperienceSettings
 from tmfkit import Context
@@ -49,6 +51,24 @@ async def look_up(ctx: Context[ExperienceSettings], problem_id: str) -> None:
         await _keep(ctx, problem_id, ids, [found[id] for id in ids if id in found])
 
 
+def owners(service: readings.Service, subject: readings.Subject) -> str:
+    """Whom the subject's experience concerns beside itself, as JSON of TMF related parties."""
+    return orjson.dumps(
+        [
+            {
+                "@type": "RelatedPartyOrPartyRole",
+                "role": owner.role,
+                "partyOrPartyRole": {
+                    "@type": "PartyRoleRef",
+                    **owner.model_dump(by_alias=True, exclude_none=True, exclude={"role"}),
+                },
+            }
+            for owner in service.owners
+            if owner.id != subject.id
+        ]
+    ).decode()
+
+
 async def _keep(
     ctx: Context[ExperienceSettings], problem_id: str, asked: Sequence[str], services: Sequence[readings.Service]
 ) -> None:
@@ -62,6 +82,7 @@ async def _keep(
             subject.href,
             subject.name,
             subject.role,
+            owners(service, subject),
             service.kind,
             service.resources,
         )
@@ -72,7 +93,7 @@ async def _keep(
     async with ctx.transaction() as tx:
         await tx.executemany(
             "INSERT INTO impact (problem_id, service_id, subject_id, subject_type, referred_type, subject_href,"
-            " subject_name, role, kind, resources) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+            " subject_name, role, owners, kind, resources) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11)"
             " ON CONFLICT DO NOTHING",
             impacts,
         )

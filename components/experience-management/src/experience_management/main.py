@@ -35,5 +35,5 @@ component = Component(
         ),
     ),
     flows=(Every(5, evaluate.due, "evaluate"), Every(3600, evaluate.forget, "forget")),
-    dependencies=("serviceInventory", "resourceInventory"),
+    dependencies=("serviceInventory",),
 )

@@ -12,6 +12,7 @@ from experience_management.settings import ExperienceSettings
 from tmfkit import Context, Transaction
 
 SUMMARY = "tmf-api/performanceMeasurement/v1/kpiSummary"
+PAGE = 500
 Place = dict[str, Window]
 """KPI -> its window, for one kind of service at one resource."""
 
@@ -25,8 +26,8 @@ async def read(ctx: Context[ExperienceSettings], wanted: Iterable[tuple[str, str
     for kind, resources in sorted(by_kind.items()):
         for some in portions(sorted(resources)):
             asked = {"service": kind, "resource": any_of(some)}
-            answer = await ctx.upstream("serviceQuality").get(SUMMARY, asked)
-            found += readings.each(KpiSummary, answer if isinstance(answer, list) else [])
+            answers = [row async for row in ctx.upstream("serviceQuality").pages(SUMMARY, asked, page_size=PAGE)]
+            found += readings.each(KpiSummary, answers)
     return found
 
 

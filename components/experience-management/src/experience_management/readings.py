@@ -16,6 +16,7 @@ from tmfkit.types import Instant
 log = logging.getLogger("experience_management")
 ENDED = frozenset({"resolved", "closed", "cancelled", "rejected"})
 USER = "user"
+OWNERS = frozenset({"owner", "customer"})
 
 
 class Reading(BaseModel):
@@ -47,6 +48,9 @@ class InRole(Ref):
     """Party or entity in a role: v4 writes it flat, v5 as an object inside."""
 
     role: str | None = None
+
+    def does(self, *roles: str) -> bool:
+        return (self.role or "").lower() in roles
 
     @model_validator(mode="before")
     @classmethod
@@ -109,9 +113,13 @@ class Service(Reading):
 
     @property
     def users(self) -> list[Subject]:
-        """Parties in the role of user are persons, other entities in it are things."""
-        people = [(SubjectType.PERSON, one) for one in self.relatedParty]
-        things = [(SubjectType.THING, one) for one in self.relatedEntity]
+        """Parties in the role of user are persons, other entities in it are things. Where nobody is named as user, the
+        customer is."""
+        people = [one for one in self.relatedParty if one.does(USER)]
+        things = [one for one in self.relatedEntity if one.does(USER)]
+        if not people and not things:
+            people = self.owners
+        told = [(SubjectType.PERSON, one) for one in people] + [(SubjectType.THING, one) for one in things]
         return [
             Subject(
                 id=one.id,
@@ -121,9 +129,13 @@ class Service(Reading):
                 role=USER,
                 referredType=one.referredType,
             )
-            for subject_type, one in (*people, *things)
-            if one.role == USER
+            for subject_type, one in told
         ]
+
+    @property
+    def owners(self) -> list[InRole]:
+        """Parties whom the service concerns without their using it: who owns the thing, who is the customer."""
+        return [one for one in self.relatedParty if one.does(*OWNERS)]
 
 
 class KpiSummary(Reading):

@@ -291,10 +291,12 @@ class ExperienceScore(Entity):
     """How one service felt to one subject over a window, with the evidence.
 
     score 0..100; coverage = share (0..1) of the index's weight that was observed; n = sessions behind it;
-    opinionScore = mean opinion 1..5 (ITU-T P.800), for persons only.
+    opinionScore = mean opinion 1..5 (ITU-T P.800), for persons only; relatedParty = whom the experience concerns
+    beside the subject, above all the owner of a thing.
     """
 
     subject: ExperienceSubject
+    relatedParty: list[RelatedPartyOrPartyRole] | None = None
     service: EntityRef | None = None
     indexSpecification: VersionedRef
     score: Score | None = None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
 from experience_management.domain.assessment import Assessment
 from tmfkit.types import Document
 from tmfkit.write import rfc3339
@@ -65,6 +67,9 @@ def document(
         "cause": [_present({"id": c["id"], "href": c["href"], "@referredType": "ServiceProblem"}) for c in causes],
         "computedAt": rfc3339(now),
     }
+    owners = orjson.loads(impact["owners"])
+    if owners:
+        doc["relatedParty"] = owners
     before = found.usual if old is None else old.get("score", old.get("previousScore"))
     if before is not None:
         doc["previousScore"] = rounded(before)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
 
@@ -63,6 +64,7 @@ impact = Table(
     Column("subject_href", Text),
     Column("subject_name", Text),
     Column("role", Text),
+    Column("owners", JSONB, nullable=False),
     Column("kind", Text, nullable=False),
     Column("resources", ARRAY(Text), nullable=False),
     Column("generation", Integer, nullable=False, server_default=text("0")),

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import orjson
-from tmfkit import Context, Transaction
-from tmfkit.call import CALL, Call
 
 from service_quality import resources as r
 from service_quality import violation as documents
@@ -27,6 +26,10 @@ from service_quality import watches as watching
 from service_quality.domain.slo import Floats, Integers, Windows, windowed
 from service_quality.settings import ServiceQualitySettings
 from service_quality.watches import Judgement, Unreadable, Watch
+from tmfkit import Context, Transaction
+from tmfkit.call import CALL, Call
+from tmfkit.types import Entity
+from tmfkit.write import rfc3339
 
 log = logging.getLogger("service_quality.evaluate")
 Document = dict[str, Any]
@@ -149,10 +152,10 @@ async def current(ctx: Ctx, tx: Transaction, now: datetime | None) -> tuple[list
             faults[job["id"]] = f"{revision} {fault}"
             state = "failed"
         if job.get("executionState") != state:
-            await tx[r.ThresholdJob].replace(job, {**job, "executionState": state})
-    for id, fault in faults.items():
-        if known.get(id) != fault:
-            log.warning("%s is not applied: %s", id, fault)
+            await _tell(ctx, tx, job["id"], state)
+    for id, told in faults.items():
+        if known.get(id) != told:
+            log.warning("%s is not applied: %s", id, told)
     await _remember(tx, faults, known)
     return found, known
 
@@ -168,15 +171,19 @@ async def _threshold_watches(ctx: Ctx, tx: Transaction, job: Document, revision:
         job,
         threshold,
         [(orjson.loads(rule.text), rule.revision) for rule in rules if rule is not None],
-        f"{hash_of(said)} {stored.revision if stored else 0}",
+        f"{_hash(said)} {stored.revision if stored else 0}",
         ctx.href(r.Threshold, wanted),
     )
 
 
-def hash_of(doc: Document) -> str:
-    import hashlib
+async def _tell(ctx: Ctx, tx: Transaction, id: str, state: str) -> None:
+    job = await tx[r.ThresholdJob].find(id, lock=True)
+    if job is not None:
+        await tx[r.ThresholdJob].replace(job, {**job, "executionState": state, "lastUpdate": rfc3339(ctx.now())})
 
-    return hashlib.blake2b(orjson.dumps(doc, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+def _hash(doc: Document) -> str:
+    return blake2b(orjson.dumps(doc, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
 async def _specifications(ctx: Ctx, tx: Transaction) -> dict[str, Document]:
@@ -190,7 +197,7 @@ async def _specifications(ctx: Ctx, tx: Transaction) -> dict[str, Document]:
     return found
 
 
-async def _every(tx: Transaction, model: Any, size: int = 500) -> Any:
+async def _every(tx: Transaction, model: type[Entity], size: int = 500) -> AsyncIterator[tuple[Document, int]]:
     store, offset = tx[model], 0
     while rows := (await store.page(store.query(None, limit=size, offset=offset)))[0]:
         for row in rows:
@@ -341,7 +348,7 @@ async def _cleared(tx: Transaction, id: str, at: datetime, traceparent: str | No
 
 
 @contextmanager
-def caused_by(ctx: Context[Any], flow: str, traceparent: str | None) -> Any:
+def caused_by(ctx: Context[Any], flow: str, traceparent: str | None) -> Iterator[str]:
     """Write under the trace of what caused it: events in this block carry on that trace. Gives the traceparent."""
     with ctx.telemetry.span(flow, traceparent) as span:
         token = CALL.set(Call(f"{ctx.name}/{flow}", span.traceparent))

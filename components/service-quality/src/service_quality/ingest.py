@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from tmfkit import Context, context, http, permit
-from tmfkit.errors import BadRequest, PayloadTooLarge
-from tmfkit.router import Page
 
 from service_quality import readings, summary
 from service_quality.domain.measurement import Limits, Rejection, parse_batch
 from service_quality.ledger import Key, Ledger, Record, Refusal, key_of, ledger
 from service_quality.settings import ServiceQualitySettings
+from tmfkit import Context, context, http, permit
+from tmfkit.errors import BadRequest, PayloadTooLarge
+from tmfkit.router import Page
 
 API = "performanceMeasurement"
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -102,7 +102,8 @@ class Batch:
 def _example(row: Any) -> str:
     if not isinstance(row, dict):
         return ""
-    return orjson.dumps(row).decode()[:500]
+    plain = {name: value for name, value in row.items() if not isinstance(value, dict | list)}
+    return orjson.dumps(plain).decode()[:500]
 
 
 @router.post(
@@ -123,9 +124,7 @@ async def accept(request: Request, ctx: Ctx) -> Response:
         if batch.unreadable and batch.unreadable == batch.rows:
             raise BadRequest("no line of the body is JSON")
     else:
-        rows = http.parsed(await http.body(request.scope, request.receive, ctx.settings.max_body_bytes))
-        if not isinstance(rows, list):
-            raise BadRequest("a batch is a JSON array of measurements")
+        rows = _array(await http.body(request.scope, request.receive, ctx.settings.max_body_bytes))
         for first in range(0, len(rows), SLICE):
             await batch.add(rows[first : first + SLICE])
     stored = await book.store(ctx, batch.records, batch.refusals())
@@ -137,6 +136,16 @@ async def accept(request: Request, ctx: Ctx) -> Response:
         counted.labels(outcome).inc(count)
     result = {"accepted": stored, "duplicates": duplicates, "rejected": batch.rejected, "errors": batch.errors}
     return Response(orjson.dumps(result), media_type=http.JSON_MEDIA)
+
+
+def _array(body: bytes) -> list[Any]:
+    try:
+        rows = orjson.loads(body)
+    except orjson.JSONDecodeError as e:
+        raise BadRequest(f"the body is not JSON: {e.msg} at line {e.lineno} column {e.colno}") from e
+    if not isinstance(rows, list):
+        raise BadRequest("a batch is a JSON array of measurements")
+    return rows
 
 
 async def _lines(request: Request, limit: int) -> AsyncIterator[list[bytes]]:

@@ -15,12 +15,11 @@ from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tmfkit import Context, Transaction
-from tmfkit.call import CALL
-
 from service_quality.domain.kpi import CATALOGUE, Direction, Kpi, scale
 from service_quality.domain.measurement import Limits, Measurement, parse
 from service_quality.settings import ServiceQualitySettings
+from tmfkit import Context, Transaction
+from tmfkit.call import CALL
 
 PARTITION_LOCK = 0x7071
 SERIES_KEPT = 1_000_000  # series remembered by a process, some 200 bytes each

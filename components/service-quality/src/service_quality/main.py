@@ -1,17 +1,40 @@
 """Service Quality: does each service keep the level it was sold with, and if not, why and for whom?"""
 
-from tmfkit import Api, Component, Settings
+from dataclasses import replace
 
+from service_quality import correlate, evaluate, ingest, retention, tables, tasks
 from service_quality import resources as r
+from service_quality.settings import ServiceQualitySettings
+from tmfkit import Api, Component, Every
 
 component = Component(
     name="service-quality",
     package="service_quality",
-    settings=Settings,
+    settings=ServiceQualitySettings,
+    metadata=tables.metadata,
     apis=(
         Api("TMF657", "serviceQualityManagement", ("v4",), (r.SERVICE_LEVEL_OBJECTIVE, r.SERVICE_LEVEL_SPECIFICATION)),
         Api("TMF649", "performanceThresholding", ("v5",), (r.THRESHOLD, r.THRESHOLD_RULE, r.THRESHOLD_JOB)),
-        Api("TMF656", "serviceProblemManagement", ("v4", "v5"), (r.SERVICE_PROBLEM, r.SERVICE_PROBLEM_EVENT_RECORD, r.PROBLEM_ACKNOWLEDGEMENT, r.PROBLEM_UNACKNOWLEDGEMENT, r.PROBLEM_GROUP, r.PROBLEM_UNGROUP)),
+        Api(
+            "TMF656",
+            "serviceProblemManagement",
+            ("v4", "v5"),
+            (
+                r.SERVICE_PROBLEM,
+                r.SERVICE_PROBLEM_EVENT_RECORD,
+                replace(r.PROBLEM_ACKNOWLEDGEMENT, perform=tasks.acknowledge),
+                replace(r.PROBLEM_UNACKNOWLEDGEMENT, perform=tasks.unacknowledge),
+                replace(r.PROBLEM_GROUP, perform=tasks.group),
+                replace(r.PROBLEM_UNGROUP, perform=tasks.ungroup),
+            ),
+        ),
         Api("own", "serviceLevelViolation", ("v1",), (r.SERVICE_LEVEL_VIOLATION,)),
     ),
+    routes=(ingest.router,),
+    flows=(
+        Every(10, evaluate.due, name="evaluate"),
+        Every(15, correlate.due, name="correlate"),
+        Every(3600, retention.due, name="retention"),
+    ),
+    dependencies=("serviceInventory", "resourceInventory"),
 )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
+
 from tmfkit.resource import READ, TASK, Lifecycle, Resource
 from tmfkit.types import (
     Characteristic,
@@ -331,28 +332,28 @@ class ProblemAcknowledgementV4(Entity):
     """A request to acknowledge problems. v4 shows no state."""
 
     problem: list[EntityRef]
-    ackProblem: list[EntityRef] | None = None
+    ackProblem: Annotated[list[EntityRef] | None, ReadOnly()] = None
     trackingRecord: TrackingRecord | None = None
 
 
 class ProblemAcknowledgement(ProblemAcknowledgementV4):
     """A request to acknowledge problems; `state` is that of the request."""
 
-    state: str | None = None
+    state: Annotated[str | None, ReadOnly()] = None
 
 
 class ProblemUnacknowledgementV4(Entity):
     """A request to take an acknowledgement back. v4 shows no state."""
 
     problem: list[EntityRef]
-    unackProblem: list[EntityRef] | None = None
+    unackProblem: Annotated[list[EntityRef] | None, ReadOnly()] = None
     trackingRecord: TrackingRecord | None = None
 
 
 class ProblemUnacknowledgement(ProblemUnacknowledgementV4):
     """A request to take an acknowledgement back; `state` is that of the request."""
 
-    state: str | None = None
+    state: Annotated[str | None, ReadOnly()] = None
 
 
 class ProblemGroupV4(Entity):
@@ -365,7 +366,7 @@ class ProblemGroupV4(Entity):
 class ProblemGroup(ProblemGroupV4):
     """A request to put problems under a parent; `state` is that of the request."""
 
-    state: str | None = None
+    state: Annotated[str | None, ReadOnly()] = None
 
 
 class ProblemUngroupV4(Entity):
@@ -378,7 +379,7 @@ class ProblemUngroupV4(Entity):
 class ProblemUngroup(ProblemUngroupV4):
     """A request to take problems from their parent; `state` is that of the request."""
 
-    state: str | None = None
+    state: Annotated[str | None, ReadOnly()] = None
 
 
 # --- Our own: a promise that was not kept ------------------------------------------------------------------

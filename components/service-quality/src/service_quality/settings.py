@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field
+
 from tmfkit import Settings
 
 DAY_S = 86_400.0
@@ -15,10 +16,16 @@ class ServiceQualitySettings(Settings):
         90 * DAY_S, ge=8 * DAY_S, description="measurements are kept so long; baselines read the last week"
     )
     measurement_future_limit_s: float = Field(
-        300.0, ge=0, le=36_500 * DAY_S, description="how far ahead of the clock a measurement may lie; large where time is simulated"
+        300.0,
+        ge=0,
+        le=36_500 * DAY_S,
+        description="how far ahead of the clock a measurement may lie; large where time is simulated",
     )
     measurement_age_limit_s: float = Field(
-        3660 * DAY_S, gt=0, le=36_500 * DAY_S, description="measurements older by the clock are refused: each week is a partition"
+        3660 * DAY_S,
+        gt=0,
+        le=36_500 * DAY_S,
+        description="measurements older by the clock are refused: each week is a partition",
     )
     measurement_max_body_bytes: int = Field(
         64 * 1024 * 1024, ge=1024, description="largest NDJSON batch; a JSON array is bound by MAX_BODY_BYTES"

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tmfkit import Context
-from tmfkit.errors import BadRequest
-
 from service_quality.domain.measurement import instant
 from service_quality.settings import ServiceQualitySettings
+from tmfkit import Context
+from tmfkit.errors import BadRequest
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,8 @@ _SERIES = """
 """
 _ROWS = f"""
   FROM measurement m JOIN series s ON s.id = m.series_id LEFT JOIN indicator i USING (kpi)
-  WHERE {_SERIES} AND m.observed_at >= coalesce($4::timestamptz, '-infinity') AND m.observed_at < coalesce($5::timestamptz, 'infinity')
+  WHERE {_SERIES}
+  AND m.observed_at >= coalesce($4::timestamptz, '-infinity') AND m.observed_at < coalesce($5::timestamptz, 'infinity')
 """
 _MEASUREMENTS = f"""
 SELECT m.id, m.key, s.resource, s.service, s.kpi, m.value, coalesce(i.unit, '') AS unit, m.observed_at,
@@ -93,9 +93,7 @@ ORDER BY c.resource, c.service, c.kpi
 """
 
 
-async def measurements(
-    ctx: Context[Any], wanted: Wanted, offset: int, limit: int
-) -> tuple[list[dict[str, Any]], int]:
+async def measurements(ctx: Context[Any], wanted: Wanted, offset: int, limit: int) -> tuple[list[dict[str, Any]], int]:
     """One page of measurements, oldest first, and how many there are."""
     asked = (wanted.resources, wanted.services, wanted.kpis, wanted.begins, wanted.ends)
     async with ctx.database.pool.acquire() as connection:

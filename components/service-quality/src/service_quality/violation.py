@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from tmfkit.write import rfc3339
 
 from service_quality.domain.slo import Windows
 from service_quality.watches import Judgement, Watch
+from tmfkit.write import rfc3339
 
 Document = dict[str, Any]
 EVIDENCE_WINDOWS = 12

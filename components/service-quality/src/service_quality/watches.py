@@ -109,9 +109,7 @@ def objective(doc: Document, revision: int, href: str, units: Mapping[str, str],
         raise Unreadable("; ".join(f"{fault.attribute}: {fault.reason}" for fault in target))
     factor = _factor(doc.get("x_unit"), kept)
     warning = None if target.warning_limit is None else target.warning_limit * factor
-    target = replace(
-        target, limit=target.limit * factor, tolerance=target.tolerance * factor, warning_limit=warning
-    )
+    target = replace(target, limit=target.limit * factor, tolerance=target.tolerance * factor, warning_limit=warning)
     policy, windows = _policy(doc)
 
     def judge(seen: Windows, violated_before: Flags) -> Judgement:
@@ -325,7 +323,7 @@ _FILTERED = {"resource": 1, "resource.id": 1, "nodeName": 1, "service": 0, "serv
 
 
 def _scope(criteria: Iterable[Document]) -> tuple[tuple[frozenset[str] | None, frozenset[str] | None], ...]:
-    """What monitoredObjectFilter means: `service=video&resource=cell-017,cell-018`; several criteria are alternatives."""
+    """What monitoredObjectFilter means: `service=video&resource=cell-017,cell-018`; several are alternatives."""
     found: list[tuple[frozenset[str] | None, frozenset[str] | None]] = []
     for one in criteria:
         wanted: list[frozenset[str] | None] = [None, None]

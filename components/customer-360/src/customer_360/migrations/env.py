@@ -1,7 +1,6 @@
 """Alembic's entry: the declared tables are the schema."""
 
-from tmfkit.migrate import env
-
 from customer_360.main import component
+from tmfkit.migrate import env
 
 env(component.schema)

@@ -1,7 +1,6 @@
 """Alembic's entry: the declared tables are the schema."""
 
-from tmfkit.migrate import env
-
 from service_quality.main import component
+from tmfkit.migrate import env
 
 env(component.schema)

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import postgresql
 
-revision: str = '1ac97cba625c'
+revision: str = 'f8aa2abc2be1'
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -202,6 +202,7 @@ def upgrade() -> None:
     sa.Column('subject_href', sa.Text(), nullable=True),
     sa.Column('subject_name', sa.Text(), nullable=True),
     sa.Column('role', sa.Text(), nullable=True),
+    sa.Column('owners', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('resources', sa.ARRAY(sa.Text()), nullable=False),
     sa.Column('generation', sa.Integer(), server_default=sa.text('0'), nullable=False),

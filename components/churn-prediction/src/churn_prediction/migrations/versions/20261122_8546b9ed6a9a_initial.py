@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import postgresql
 
-revision: str = 'e8493c4fa8ca'
+revision: str = '8546b9ed6a9a'
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -56,6 +56,29 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('ix_ai_model_specification_doc', 'ai_model_specification', ['doc'], unique=False, postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
+    op.create_table('artefact',
+    sa.Column('version', sa.Text(), nullable=False, comment='sha256 of document'),
+    sa.Column('document', sa.Text(), nullable=False, comment='canonical JSON: as text, because JSONB does not keep every byte'),
+    sa.Column('card', sa.Text(), nullable=False),
+    sa.Column('model_id', sa.Text(), nullable=False),
+    sa.Column('horizon_days', sa.Integer(), nullable=False),
+    sa.Column('active', sa.Boolean(), nullable=False),
+    sa.Column('covers_all', sa.Boolean(), nullable=False, comment='everybody there was when it came has been assessed by it'),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('version')
+    )
+    op.create_index('uq_artefact_active', 'artefact', ['active'], unique=True, postgresql_where=sa.text('active'))
+    op.create_table('assessed',
+    sa.Column('customer_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('assessment_id', sa.Text(), nullable=False),
+    sa.Column('version', sa.Text(), nullable=False),
+    sa.Column('probability', sa.Float(), nullable=False),
+    sa.Column('document', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('customer_id'),
+    comment='The newest assessment of each customer, to compare the next one with'
+    )
+    op.create_index('ix_assessed_version', 'assessed', ['version'], unique=False)
     op.create_table('audit',
     sa.Column('seq', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
@@ -68,6 +91,13 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('seq')
     )
     op.create_index('ix_audit_at', 'audit', ['at'], unique=False)
+    op.create_table('customer',
+    sa.Column('id', sa.Text(collation='C'), nullable=False),
+    sa.Column('name', sa.Text(), nullable=True),
+    sa.Column('href', sa.Text(), nullable=True),
+    sa.Column('status', sa.Text(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
     op.create_table('delivery',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('subscription_id', sa.Text(), nullable=False),
@@ -81,6 +111,26 @@ def upgrade() -> None:
     )
     op.create_index('ix_delivery_pending', 'delivery', ['subscription_id', 'seq'], unique=True, postgresql_where=sa.text('dead_at IS NULL'))
     op.create_index('ix_delivery_seq', 'delivery', ['seq'], unique=False)
+    op.create_table('feature',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('driver_group', sa.Text(), nullable=False),
+    sa.Column('origin', sa.Text(), nullable=False),
+    sa.Column('reviewed', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('name'),
+    comment='What kind of thing a feature is; the first publisher decides its kind'
+    )
+    op.create_table('feature_row',
+    sa.Column('seq', sa.BigInteger(), sa.Identity(always=False), nullable=False),
+    sa.Column('customer_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('feature', sa.Text(), nullable=False),
+    sa.Column('value', sa.Text(), nullable=True, comment='NULL: told to be unknown since as_of'),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('as_of', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('origin', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('seq')
+    )
+    op.create_index('ix_feature_row_latest', 'feature_row', ['customer_id', 'feature', 'as_of', 'seq'], unique=False)
     op.create_table('following',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('hub_id', sa.Text(), nullable=False),
@@ -107,6 +157,28 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('follow', 'event_id')
     )
     op.create_index('ix_inbox_received_at', 'inbox', ['received_at'], unique=False)
+    op.create_table('observation',
+    sa.Column('customer_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('score_id', sa.Text(), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('computed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('service_id', sa.Text(), nullable=False),
+    sa.Column('score', sa.Float(), nullable=False),
+    sa.Column('score_href', sa.Text(), nullable=True),
+    sa.Column('cause', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('customer_id', 'score_id', 'ended_at'),
+    comment='Experience scores of the last week of data time'
+    )
+    op.create_index('ix_observation_ended_at', 'observation', ['ended_at'], unique=False)
+    op.create_table('offered',
+    sa.Column('recommendation_id', sa.Text(), nullable=False),
+    sa.Column('problem_id', sa.Text(), nullable=False, comment='empty: for no service problem'),
+    sa.Column('customer_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('recommendation_id', 'problem_id')
+    )
+    op.create_index('ix_offered_customer', 'offered', ['customer_id', 'at'], unique=False)
     op.create_table('outbox',
     sa.Column('seq', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('event_id', sa.Text(), nullable=False),
@@ -122,6 +194,14 @@ def upgrade() -> None:
     )
     op.create_index('ix_outbox_relayed_at', 'outbox', ['relayed_at'], unique=False, postgresql_where=sa.text('relayed_at IS NOT NULL'))
     op.create_index('ix_outbox_unrelayed', 'outbox', ['seq'], unique=False, postgresql_where=sa.text('relayed_at IS NULL'))
+    op.create_table('outcome',
+    sa.Column('customer_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('churned', sa.Boolean(), nullable=False),
+    sa.Column('label_from', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('told_at', sa.DateTime(timezone=True), nullable=False, comment='features told later than the outcome are never learnt from'),
+    sa.PrimaryKeyConstraint('customer_id')
+    )
     op.create_table('party_role_risk_assessment',
     sa.Column('id', sa.Text(collation='C'), nullable=False),
     sa.Column('doc', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -132,6 +212,13 @@ def upgrade() -> None:
     op.create_index('ix_party_role_risk_assessment_assessedat', 'party_role_risk_assessment', [sa.literal_column("instant(doc #>> '{assessedAt}'::text[])")], unique=False)
     op.create_index('ix_party_role_risk_assessment_churnprobability', 'party_role_risk_assessment', [sa.literal_column("((doc #>> '{churnProbability}'::text[])::numeric)")], unique=False)
     op.create_index('ix_party_role_risk_assessment_doc', 'party_role_risk_assessment', ['doc'], unique=False, postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
+    op.create_table('protected',
+    sa.Column('customer_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('value', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('customer_id', 'name'),
+    comment='Personal attributes for fairness audits; nothing that predicts reads them'
+    )
     op.create_table('query_product_recommendation',
     sa.Column('id', sa.Text(collation='C'), nullable=False),
     sa.Column('doc', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -141,6 +228,14 @@ def upgrade() -> None:
     )
     op.create_index('ix_query_product_recommendation_doc', 'query_product_recommendation', ['doc'], unique=False, postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.create_index('ix_query_product_recommendation_expectedprofit_value', 'query_product_recommendation', [sa.literal_column("((doc #>> '{expectedProfit,value}'::text[])::numeric)")], unique=False)
+    op.create_table('refusal',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('why', sa.Text(), nullable=False),
+    sa.Column('count', sa.BigInteger(), nullable=False),
+    sa.Column('last_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('name', 'why'),
+    comment='Characteristics that were not let in, and why'
+    )
     op.create_table('secret',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('value', sa.Text(), nullable=False),
@@ -159,33 +254,66 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('api', 'version', 'callback', 'query', name='uq_subscription')
     )
+    op.create_table('terms',
+    sa.Column('id', sa.SmallInteger(), nullable=False),
+    sa.Column('document', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    comment='One row: offers, assumptions and addresses that the flow and a POST must agree on'
+    )
+    op.create_table('touched',
+    sa.Column('seq', sa.BigInteger(), sa.Identity(always=False), nullable=False),
+    sa.Column('customer_id', sa.Text(collation='C'), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('event_id', sa.Text(), nullable=True),
+    sa.Column('traceparent', sa.Text(), nullable=True),
+    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('seq'),
+    comment='Customers to assess again, and what made it so'
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table('touched')
+    op.drop_table('terms')
     op.drop_table('subscription')
     op.drop_table('secret')
+    op.drop_table('refusal')
     op.drop_index('ix_query_product_recommendation_expectedprofit_value', table_name='query_product_recommendation')
     op.drop_index('ix_query_product_recommendation_doc', table_name='query_product_recommendation', postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.drop_table('query_product_recommendation')
+    op.drop_table('protected')
     op.drop_index('ix_party_role_risk_assessment_doc', table_name='party_role_risk_assessment', postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.drop_index('ix_party_role_risk_assessment_churnprobability', table_name='party_role_risk_assessment')
     op.drop_index('ix_party_role_risk_assessment_assessedat', table_name='party_role_risk_assessment')
     op.drop_table('party_role_risk_assessment')
+    op.drop_table('outcome')
     op.drop_index('ix_outbox_unrelayed', table_name='outbox', postgresql_where=sa.text('relayed_at IS NULL'))
     op.drop_index('ix_outbox_relayed_at', table_name='outbox', postgresql_where=sa.text('relayed_at IS NOT NULL'))
     op.drop_table('outbox')
+    op.drop_index('ix_offered_customer', table_name='offered')
+    op.drop_table('offered')
+    op.drop_index('ix_observation_ended_at', table_name='observation')
+    op.drop_table('observation')
     op.drop_index('ix_inbox_received_at', table_name='inbox')
     op.drop_table('inbox')
     op.drop_index('ix_idempotency_created_at', table_name='idempotency')
     op.drop_table('idempotency')
     op.drop_table('following')
+    op.drop_index('ix_feature_row_latest', table_name='feature_row')
+    op.drop_table('feature_row')
+    op.drop_table('feature')
     op.drop_index('ix_delivery_seq', table_name='delivery')
     op.drop_index('ix_delivery_pending', table_name='delivery', postgresql_where=sa.text('dead_at IS NULL'))
     op.drop_table('delivery')
+    op.drop_table('customer')
     op.drop_index('ix_audit_at', table_name='audit')
     op.drop_table('audit')
+    op.drop_index('ix_assessed_version', table_name='assessed')
+    op.drop_table('assessed')
+    op.drop_index('uq_artefact_active', table_name='artefact', postgresql_where=sa.text('active'))
+    op.drop_table('artefact')
     op.drop_index('ix_ai_model_specification_doc', table_name='ai_model_specification', postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})
     op.drop_table('ai_model_specification')
     op.drop_index('ix_ai_model_doc', table_name='ai_model', postgresql_using='gin', postgresql_ops={'doc': 'jsonb_path_ops'})

@@ -1,0 +1,54 @@
+# What can be done here; `make` alone tells. PYTHON: 3.11 or newer. ARGS: for the command behind a target.
+PYTHON ?= python3
+ARGS ?=
+COMPONENTS := service-quality experience-management customer-360 churn-prediction demo-operator
+
+BIN := .venv/bin
+READY := .venv/.installed
+SOURCES := shared/src $(wildcard components/*/src) cem/src
+TESTS := $(wildcard shared/tests components/*/tests cem/tests tests)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lock migration openapi bench chaos clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## the virtual environment .venv, from requirements.lock
+
+$(READY): requirements.lock cem/bootstrap.py $(wildcard */pyproject.toml components/*/pyproject.toml)
+	@$(PYTHON) cem/bootstrap.py .venv
+
+run: $(READY) ## everything, live; ARGS="--once --seed 3 --json loop.json", "--fault none", ...
+	@exec $(BIN)/cem run $(ARGS)
+
+test: check ## all checks and all tests; ARGS: for pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(SOURCES)
+	@set -e; for folder in $(TESTS); do echo "$(BIN)/mypy $$folder"; $(BIN)/mypy $$folder; done
+	$(BIN)/lint-imports
+
+lock: $(READY) ## requirements.lock, compiled anew from requirements.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --output-file requirements.lock requirements.in
+
+migration: $(READY) ## the next migration; COMPONENT=customer-360 MESSAGE="what changes"
+	$(BIN)/cem migration "$(COMPONENT)" --message "$(MESSAGE)"
+
+openapi: $(READY) ## the files in openapi/, written from the declared resources
+	@set -e; for component in $(COMPONENTS); do \
+	  echo $$component; $(BIN)/$$component openapi --out openapi; done
+
+bench: $(READY) ## figures of the kernel against bare floors; ARGS: see tests/bench.py
+	$(BIN)/python tests/bench.py $(ARGS)
+
+chaos: $(READY) ## processes killed under load, and what is lost: nothing; ARGS: see tests/chaos.py
+	$(BIN)/python tests/chaos.py $(ARGS)
+
+clean: ## stop what runs; remove its data (.run) and the environment (.venv)
+	@if [ -x $(BIN)/cem ]; then $(BIN)/cem stop; fi
+	rm -rf .run .venv
