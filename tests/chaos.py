@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import httpx
 import orjson
 import psutil
 
@@ -203,7 +202,7 @@ def _title(process: psutil.Process) -> str:
 # --- the run -----------------------------------------------------------------------------------------------
 
 WAITING = (
-    "SELECT (SELECT count(*) FROM outbox WHERE relayed_at IS NULL)"
+    "SELECT (SELECT count(*) FROM outbox WHERE relayed_at IS NULL AND resource = 'Customer')"
     " + (SELECT count(*) FROM delivery d JOIN subscription s ON s.id = d.subscription_id WHERE d.dead_at IS NULL)"
 )
 OWNERLESS = (
@@ -321,7 +320,7 @@ class Run:
             await process.start()
         deadline = time.monotonic() + 60
         for url in [self.load.subscriber, *(f"{a}/health/ready" for a in self.serves)]:
-            while not await self._answers(url):
+            while not await self.load.answers(url):
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"{url} does not answer")
                 await asyncio.sleep(0.1)
@@ -330,11 +329,6 @@ class Run:
             id = await self.load.create("shared", shared=True)
             assert id is not None
             self.load.shared.append(id)
-
-    async def _answers(self, url: str) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return (await self.load.http.get(url)).is_success
-        return False
 
     async def _one_kill(self, n: int, victim: str, watched: Sequence[asyncio.Task[None]]) -> None:
         """Kill at a random moment with enough in flight; see when a request sent after it is answered, and when a
@@ -441,8 +435,7 @@ class Run:
             await connection.close()
 
     async def stop(self) -> None:
-        self.load.stopping = True
-        await self.load.http.aclose()
+        await self.load.aclose()
         await asyncio.gather(*(p.stop() for p in self.processes))
         await self.postgres.stop()
         self.journal.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
+import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,8 +48,8 @@ class Load:
 
     def __init__(self, addresses: Sequence[str], subscriber: str, journal: Journal, rng: random.Random) -> None:
         self.addresses, self.subscriber, self.journal, self.rng = addresses, subscriber, journal, rng
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self.http = httpx.AsyncClient(timeout=PATIENCE_S, limits=limits, trust_env=False)
+        self._tls = ssl.create_default_context()
+        self._idle: list[httpx.AsyncClient] = []
         self.stopping = False
         self.in_flight = 0
         self.newest = 0.0
@@ -71,6 +73,20 @@ class Load:
         now = time.monotonic()
         return self.rng.choice([a for a in self.addresses if self._refused.get(a, 0) < now] or self.addresses)
 
+    def _client(self) -> httpx.AsyncClient:
+        """One that has nothing in flight: a pool shared by all costs more with each connection that it holds."""
+        return self._idle.pop() if self._idle else httpx.AsyncClient(timeout=PATIENCE_S, verify=self._tls)
+
+    async def answers(self, url: str) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            async with httpx.AsyncClient(timeout=PATIENCE_S, verify=self._tls) as http:
+                return (await http.get(url)).is_success
+        return False
+
+    async def aclose(self) -> None:
+        self.stopping = True
+        await asyncio.gather(*(http.aclose() for http in self._idle))
+
     async def send(
         self, op: str, path: str, body: Any = None, *, media: str = "application/json", key: str | None = None,
         **about: Any,
@@ -80,10 +96,10 @@ class Load:
         headers = {"Content-Type": media} | ({"Idempotency-Key": key} if key else {})
         content = None if body is None else orjson.dumps(body)
         self.journal.write(kind="sent", r=r, op=op, key=key, **about)
-        sent, address = time.monotonic(), self.address()
+        sent, address, http = time.monotonic(), self.address(), self._client()
         self.in_flight += 1
         try:
-            answer = await self.http.request(method, address + PATH + path, content=content, headers=headers)
+            answer = await http.request(method, address + PATH + path, content=content, headers=headers)
         except httpx.HTTPError as e:
             if isinstance(e, httpx.ConnectError):
                 self._refused[address] = time.monotonic() + 0.3
@@ -91,6 +107,7 @@ class Load:
             return None
         finally:
             self.in_flight -= 1
+            self._idle.append(http)
         good, etag = answer.is_success, answer.headers.get("etag", "").strip('"')
         id = answer.json().get("id") if good and answer.content else None
         said = None if good else answer.text[:300]

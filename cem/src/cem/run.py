@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cem.load import CUSTOMERS, PAST, assessed
 from cem.running import Suite, supervised
 from cem.screen import Screen
 from cem.suite import COMPONENTS, DEMO, DEMO_OPERATOR, LOOPBACK, PORT_BASE, Plan, named
+from cem.target import training
 
 MODELS = "tmf-api/AiM/v4/aiModel"
 
@@ -54,7 +56,9 @@ def run(options: Options, screen: Screen) -> int:
             await suite.needed(DEMO_OPERATOR, "load")
         if not await _has_model(suite):
             with screen.phase("model trained"):
-                await suite.needed(named("churn-prediction"), "train")
+                await suite.needed(named("churn-prediction"), *training(await _customers(suite, past=True)))
+        present = await _customers(suite, past=False)
+        await assessed(suite.client, suite.plan.address(named("churn-prediction")), present, screen)
         if options.once:
             with screen.phase("loop"):
                 return await suite.command(DEMO_OPERATOR, "once", *options.arguments)
@@ -75,6 +79,14 @@ def up(folder: Path, host: str, port_base: int, elsewhere: Mapping[str, str], sc
         return 0
 
     return supervised(plan, folder, "up", job, screen, endless=True)
+
+
+async def _customers(suite: Suite, *, past: bool) -> int:
+    """How many customers customer-360 has: those of the past, or all others."""
+    url = f"{suite.plan.address(named('customer-360'))}/{CUSTOMERS}"
+    condition = {"status" if past else "status.ne": PAST}
+    answer = await suite.client.get(url, params={**condition, "limit": 0})
+    return int(answer.raise_for_status().headers["x-total-count"])
 
 
 async def _has_model(suite: Suite) -> bool:

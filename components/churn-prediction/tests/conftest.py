@@ -106,7 +106,7 @@ Document = dict[str, Any]
 GROUPS = {f.name: f.group.value for f in _specification().features} | {"services": "service"}
 EXPERIENCE = ("experience_mean_7d", "experience_min_7d", "experience_trend_7d", "experience_baseline")
 BAD_WEEK_EFFECT = 3.0
-LIVE, PAST = 30, 450
+LIVE, PAST = 30, 600
 PROBLEM = {"id": "sp-1", "href": "http://service-quality.test/sp-1", "@referredType": "ServiceProblem"}
 
 

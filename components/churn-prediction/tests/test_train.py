@@ -38,7 +38,7 @@ def test_a_model_is_published_with_its_card_and_every_hash_can_be_checked(school
     assert fingerprint(predictor.model.document()) == card["hashes"]["coefficients"]
     assert fingerprint(predictor.specification.document()) == card["hashes"]["features"]
     assert described["modelTrainingData"]["hash"] == card["hashes"]["data"] == model["trainingData"]["id"]
-    assert card["data"]["n"] == 450
+    assert card["data"]["n"] == 600
     assert described["modelEvaluationData"]["metrics"]["auc"]["low"] > 0.7
 
 
@@ -177,7 +177,7 @@ def test_the_command_trains_and_wakes_the_running_component(
     with world([], database_url=url) as opened:
         done = command(url, "--seed", "2")
         assert done.returncode == 0, done.stderr
-        assert "customers: 450 labelled" in done.stdout and "AUC: 0." in done.stdout
+        assert "customers: 600 labelled" in done.stdout and "AUC: 0." in done.stdout
         opened.until(lambda: len(opened.documents("party_role_risk_assessment")) == 30, timeout=10)
 
 

@@ -346,6 +346,7 @@ def demo_settings(road: Road, **more: Any) -> DemoSettings:
         "past_customers": 60,
         "history_weeks": 1,
         "settle_s": 0.2,
+        "assessment_patience_s": 0.0,
         "dependencies": {name: f"{road.base}/{path}" for name, path in COMPONENTS.items()},
     }
     settings = local_settings(component, **(given | more))

@@ -117,6 +117,7 @@ class Processes:
             "HISTORY_WEEKS": "1",
             "SETTLE_S": "0.2",
             "PAUSE_STEPS": "2",
+            "ASSESSMENT_PATIENCE_S": "0",
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

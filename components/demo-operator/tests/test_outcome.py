@@ -13,7 +13,7 @@ from demo_operator.domain.faults import Fault, FaultKind, fault
 from demo_operator.domain.truth import FaultTruth, truth
 from demo_operator.memory import Operator
 from demo_operator.narration import LINES_OF_A_KIND, Narrator
-from demo_operator.outcome import Evidence, Outcome, found_causes, timings
+from demo_operator.outcome import STEP_OF, Evidence, Outcome, found_causes, timings
 from demo_operator.watch import Heard, related
 
 SINCE = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -62,11 +62,50 @@ def test_the_newest_state_of_a_resource_counts_and_its_first_event_dates_it() ->
     assert evidence.candidates("serviceProblem")[0].at_s == 1.0
 
 
-def test_scores_without_a_cause_and_assessments_without_evidence_are_not_of_a_loop() -> None:
+def test_what_an_earlier_fault_has_left_behind_does_not_count() -> None:
     evidence = Evidence(SINCE)
+    evidence.add(heard("ServiceLevelViolationStateChangeEvent", {"id": "v0", "state": "cleared"}))
+    evidence.add(heard("ServiceProblemStateChangeEvent", {**problem(["cell-009"], ["cust-9"], []), "status": "closed"}))
+    evidence.add(heard("ExperienceScoreAttributeValueChangeEvent", {"id": "s0", "cause": [{"id": "p1"}]}))
     evidence.add(heard("ExperienceScoreCreateEvent", {"id": "s1", "cause": []}))
+    evidence.add(heard("PartyRoleRiskAssessmentCreateEvent", {"id": "r0", "evidence": [{"id": "s0"}]}))
     evidence.add(heard("PartyRoleRiskAssessmentCreateEvent", {"id": "r1"}))
-    assert (evidence.count("experienceScore"), evidence.count("partyRoleRiskAssessment")) == (0, 0)
+    assert {step: evidence.count(step) for step in STEP_OF.values()} == dict.fromkeys(STEP_OF.values(), 0)
+    assert evidence.causes == []
+
+
+def test_a_problem_that_comes_back_counts_while_it_is_open() -> None:
+    evidence = Evidence(SINCE)
+    evidence.add(heard("ServiceProblemStateChangeEvent", {**problem(["cell-001"], [], []), "status": "inProgress"}))
+    assert evidence.causes == ["cell-001"]
+
+
+def test_events_of_different_publishers_count_in_any_order() -> None:
+    events = [
+        heard("ServiceProblemCreateEvent", problem(["cell-001"], [], [])),
+        heard("ExperienceScoreCreateEvent", {"id": "s1", "cause": [{"id": "p1"}]}),
+        heard("PartyRoleRiskAssessmentCreateEvent", {"id": "r1", "evidence": [{"id": "s1"}]}),
+        heard("QueryProductRecommendationCreateEvent", {"id": "q1", "riskAssessment": {"id": "r1"}}),
+        heard("Customer360CreateEvent", {"id": "c1", "recommendation": [{"id": "q1"}]}),
+    ]
+    for order in (events, events[::-1]):
+        evidence = Evidence(SINCE)
+        for event in order:
+            evidence.add(event)
+        counts = [evidence.count(step) for step in STEP_OF.values()]
+        assert counts == [0, 1, 1, 1, 1, 1]
+
+
+def test_offers_of_this_loop_are_looked_at_before_those_that_came_late() -> None:
+    evidence = Evidence(SINCE)
+    evidence.add(heard("QueryProductRecommendationCreateEvent", {"id": "late", "riskAssessment": {"id": "r0"}}, 1.0))
+    evidence.add(heard("Customer360CreateEvent", {"id": "c0", "recommendation": [{"id": "late"}]}, 1.1))
+    evidence.add(heard("ServiceProblemCreateEvent", problem(["cell-001"], [], []), 2.0))
+    evidence.add(heard("PartyRoleRiskAssessmentCreateEvent", {"id": "r1", "evidence": [{"id": "p1"}]}, 3.0))
+    evidence.add(heard("QueryProductRecommendationCreateEvent", {"id": "q1", "riskAssessment": {"id": "r1"}}, 4.0))
+    evidence.add(heard("Customer360CreateEvent", {"id": "c1", "recommendation": [{"id": "q1"}]}, 5.0))
+    assert [one.id for one in evidence.candidates("queryProductRecommendation")] == ["q1", "late"]
+    assert [one.id for one in evidence.candidates("customer360")] == ["c1", "c0"]
 
 
 def test_a_customer_view_counts_from_when_it_shows_an_offer_of_this_loop() -> None:
@@ -177,6 +216,14 @@ def test_people_and_things_are_told_by_name(tiny_operator: Operator) -> None:
     assert narrator.who("somebody-else") == "somebody-else"
 
 
+def test_a_customer_view_is_told_when_it_shows_something_new(tiny_operator: Operator) -> None:
+    narrator, lines = told_by(tiny_operator)
+    for offers in (["a"], ["a"], ["a", "b"]):
+        shown = {"id": "cust-00001", "recommendation": [{"id": offer} for offer in offers]}
+        narrator.hear(heard("Customer360AttributeValueChangeEvent", shown))
+    assert [line.split("now shows")[1].split("  ")[0] for line in lines] == [" 1 offer(s)", " 2 offer(s)"]
+
+
 def test_a_line_has_the_hour_the_simulated_hour_what_who_and_where(tiny_operator: Operator) -> None:
     narrator, lines = told_by(tiny_operator)
     person = tiny_operator.world.people[0]
@@ -197,7 +244,6 @@ def test_a_line_has_the_hour_the_simulated_hour_what_who_and_where(tiny_operator
         "ExperienceScoreCreateEvent",
         "PartyRoleRiskAssessmentCreateEvent",
         "QueryProductRecommendationCreateEvent",
-        "Customer360CreateEvent",
     ],
 )
 def test_an_event_that_says_next_to_nothing_is_told_all_the_same(tiny_operator: Operator, event_type: str) -> None:

@@ -163,7 +163,7 @@ def test_a_body_that_is_no_batch_stores_nothing(app: Running, body: bytes, media
 
 
 def test_an_ndjson_body_over_its_limit_stores_nothing() -> None:
-    with running(component, clock=lambda: NOW, measurement_max_body_bytes=2000) as app:
+    with running(component, clock=lambda: NOW, max_body_bytes=2000) as app:
 
         async def pieces() -> Any:
             for one in batch(100):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+
 from service_quality import resources
 from tmfkit.resource import Resource
 from tmfkit.types import Entity

@@ -129,9 +129,11 @@ class Relay:
             if await self.fan_out() == BATCH:
                 continue
             waiting = [asyncio.ensure_future(e.wait()) for e in (outbox, hub)]
-            _, rest = await asyncio.wait(waiting, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
-            for task in rest:
-                task.cancel()
+            try:
+                await asyncio.wait(waiting, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in waiting:
+                    task.cancel()
 
     # --- subscriptions ---
 

@@ -107,9 +107,9 @@ class Shape:
 
 
 def paired(before: list[Any], after: list[Any]) -> dict[int, int]:
-    """Which member of a list each member of the patched list was: the same one, the one of the same id, else the one
-    most alike; where as many were changed as are left over, they were changed in order."""
-    found: dict[int, int] = {}
+    """Which member of a list each member of the patched list was: the same one, the one of the same id, the one in its
+    place in a list as long as before, the one most alike; where as many are left as were there, they are in order."""
+    found = {i: i for i, (one, other) in enumerate(zip(before, after, strict=False)) if _whole(one) == _whole(other)}
     for key in (_whole, _id):
         places: dict[Any, deque[int]] = defaultdict(deque)
         taken = set(found.values())
@@ -120,17 +120,19 @@ def paired(before: list[Any], after: list[Any]) -> dict[int, int]:
             if i not in found and (same := places.get(key(member))):
                 found[i] = same.popleft()
     taken = set(found.values())
-    free = [j for j, m in enumerate(before) if j not in taken and isinstance(m, dict) and "id" not in m]
-    left = [i for i, m in enumerate(after) if i not in found and isinstance(m, dict) and "id" not in m]
+    free = {j for j, m in enumerate(before) if j not in taken and isinstance(m, dict) and "id" not in m}
+    left = {i for i, m in enumerate(after) if i not in found and isinstance(m, dict) and "id" not in m}
+    if len(before) == len(after):
+        found |= {i: i for i in left & free}
+        free, left = free - left, left - free
     if len(free) * len(left) <= MOST_COMPARED:
-        alike = [(-_alike(before[j], after[i]), abs(i - j), i, j) for i in left for j in free]
-        for likeness, _, i, j in sorted(alike):
+        for likeness, _, i, j in sorted((-_alike(before[j], after[i]), abs(i - j), i, j) for i in left for j in free):
             if likeness and i in left and j in free:
                 found[i] = j
                 left.remove(i)
                 free.remove(j)
     if len(free) == len(left):
-        found.update(zip(left, free, strict=True))
+        found |= zip(sorted(left), sorted(free), strict=True)
     return found
 
 

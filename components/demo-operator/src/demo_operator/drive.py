@@ -24,6 +24,7 @@ from tmfkit import Context
 from tmfkit.types import Document
 from tmfkit.upstream import UpstreamError
 
+RISKS = "tmf-api/riskManagement/v4/partyRoleRiskAssessment"
 PROBLEMS = "tmf-api/serviceProblemManagement/v5/serviceProblem"
 OPEN_STATES = "acknowledged,pending,held,inProgress"
 RECOVERY_STEPS = 60
@@ -122,22 +123,45 @@ class Driver:
             await self.step()
             await self.listen(pace_s)
 
-    async def open_problems(self) -> int:
-        answer = await self.ctx.upstream("serviceQuality").request(
-            "GET", PROBLEMS, params={"status": OPEN_STATES, "limit": 0}
-        )
+    async def total(self, dependency: str, path: str, **where: str) -> int:
+        """How many resources there are."""
+        answer = await self.ctx.upstream(dependency).request("GET", path, params={**where, "limit": 0})
         return int(answer.headers.get("x-total-count", 0))
 
     async def recover(self, pace_s: float) -> bool:
-        """Healthy steps until no service problem is open; whether it came to that."""
+        """Healthy steps until no service problem is open, and until what follows from that has been heard; whether it
+        came to that."""
         for step in range(RECOVERY_STEPS):
-            count = await self.open_problems()
+            count = await self.total("serviceQuality", PROBLEMS, status=OPEN_STATES)
             if not count:
+                if step:
+                    await self.settled()
                 return True
             if not step:
                 self.narrator.line("recovery", f"{count} service problem(s) open, the network is healthy again")
             await self.healthy(1, pace_s)
-        return not await self.open_problems()
+        return False
+
+    async def settled(self) -> None:
+        """Until nothing more is heard."""
+        await self.quiet(self.ctx.settings.settle_s, 10 * self.ctx.settings.settle_s)
+
+    async def assessed(self) -> bool:
+        """Wait for the first assessment of everybody, which follows the training of a model: a risk that was never
+        assessed cannot rise. Given up when it does not go on; whether it is complete."""
+        wanted, patience_s = len(self.operator.world.people), self.ctx.settings.assessment_patience_s
+        known, since = -1, time.monotonic()
+        while (count := await self.total("churnPrediction", RISKS)) < wanted:
+            if count != known:
+                self.narrator.line(
+                    "waiting", f"{count:,} of {wanted:,} customers have a first assessment of their risk"
+                )
+                known, since = count, time.monotonic()
+            if time.monotonic() - since >= patience_s:
+                self.narrator.line("going on", "without an assessment of everybody: is there a trained model?")
+                return False
+            await self.listen(min(2.0, patience_s))
+        return True
 
     # --- a loop ---
 
@@ -163,7 +187,7 @@ class Driver:
                 began, news = time.monotonic(), 0
                 chain = await self._trace(fault)
                 due = time.monotonic() + max(_TRACED_EVERY_S, 2 * (time.monotonic() - began))
-        await self.quiet(self.ctx.settings.settle_s, 5 * self.ctx.settings.settle_s)
+        await self.settled()
         if not chain.closed:
             chain = await self._trace(fault)
         self.narrator.rest()

@@ -59,6 +59,7 @@ async def live(
     first = ctx.settings.seed if seed is None else seed
     async with driving(ctx, tell) as driver:
         driver.narrator.line("LIVE", f"five minutes of simulated time every {pace_s:g} s")
+        await driver.assessed()
         await driver.recover(pace_s)
         while faults > 0:
             await driver.healthy(ctx.settings.pause_steps, pace_s)

@@ -37,6 +37,7 @@ class Narrator:
         self.simulated_s = operator.terms.as_of_s
         self._told: Counter[str] = Counter()
         self._counted: Counter[str] = Counter()
+        self._offers: dict[str, set[str]] = {}
 
     def line(self, what: str, text: str, at: datetime | None = None) -> None:
         clock = (at or datetime.now()).astimezone().strftime("%H:%M:%S")
@@ -113,7 +114,11 @@ class Narrator:
             case "QueryProductRecommendation":
                 return self._offer(doc)
             case "Customer360":
-                return f"{self.who(heard.resource_id)} now shows {len(related(doc, 'recommendation'))} offer(s)"
+                offers = {str(offer["id"]) for offer in related(doc, "recommendation")}
+                if offers <= self._offers.get(heard.resource_id, set()):
+                    return None
+                self._offers[heard.resource_id] = offers
+                return f"{self.who(heard.resource_id)} now shows {len(offers)} offer(s)"
             case _:
                 return None
 

@@ -38,6 +38,7 @@ async def once(ctx: Context[DemoSettings], order: Order, tell: Say = say) -> tup
     deadline = time.monotonic() + order.timeout_s
     pace_s = SLOT_S / order.speed
     async with driving(ctx, tell, order.timeout_s) as driver:
+        await driver.assessed()
         await driver.recover(min(pace_s, _RECOVERY_PACE_S))
         if order.fault == "none":
             return await _silence(driver, order, pace_s)
@@ -47,18 +48,13 @@ async def once(ctx: Context[DemoSettings], order: Order, tell: Say = say) -> tup
         return outcome.chain.closed, outcome.document()
 
 
-async def _total(driver: Driver, where: tuple[str, str]) -> int:
-    answer = await driver.ctx.upstream(where[0]).request("GET", where[1], params={"limit": 0})
-    return int(answer.headers["x-total-count"])
-
-
 async def _silence(driver: Driver, order: Order, pace_s: float) -> tuple[bool, Document]:
     """Healthy steps: no violation may be raised and no offer made, by what is heard and by what can be counted."""
     driver.narrator.line("NO FAULT", f"{SILENT_STEPS} healthy five-minute steps")
-    before = [await _total(driver, where) for where in (_VIOLATIONS, _OFFERS)]
+    before = [await driver.total(*where) for where in (_VIOLATIONS, _OFFERS)]
     await driver.healthy(SILENT_STEPS, pace_s)
-    await driver.quiet(driver.ctx.settings.settle_s, 5 * driver.ctx.settings.settle_s)
-    after = [await _total(driver, where) for where in (_VIOLATIONS, _OFFERS)]
+    await driver.settled()
+    after = [await driver.total(*where) for where in (_VIOLATIONS, _OFFERS)]
     violations, offers = (new - old for new, old in zip(after, before, strict=True))
     heard = counts(driver.evidence, SILENT_STEPS)
     silent = not (violations or offers or heard["serviceLevelViolation"] or heard["queryProductRecommendation"])

@@ -24,69 +24,100 @@ STEP_OF = {
 }
 
 
+ENDED = frozenset({"resolved", "closed", "cancelled", "rejected"})
+
+
 class Evidence:
-    """Everything heard since a moment: the newest state of each resource, and when it was first heard of."""
+    """Everything heard since a moment: the newest state of each resource, and when it was first heard of.
+
+    What an earlier fault has left behind is told apart: violations and problems count if they began since, a problem
+    also if it is open; scores and assessments if they rest on such problems; customer views from when they show an
+    offer that was heard of. This is judged when asked, for events of different publishers come in any order.
+    """
 
     def __init__(self, since: datetime) -> None:
         self.since = since
-        self.latest: dict[str, dict[str, Document]] = {step: {} for step in STEP_OF.values()}
-        self.first: dict[str, dict[str, datetime]] = {step: {} for step in STEP_OF.values()}
+        self._docs: dict[str, dict[str, Document]] = {step: {} for step in STEP_OF.values()}
+        self._first: dict[str, dict[str, datetime]] = {step: {} for step in STEP_OF.values()}
+        self._created: set[str] = set()
         self._shown: dict[str, dict[str, datetime]] = {}
 
     def add(self, heard: Heard) -> None:
-        step = STEP_OF.get(heard.kind)
+        step, id = STEP_OF.get(heard.kind), heard.resource_id
         if step is None:
             return
-        if not self._counts(step, heard.doc):
-            return
+        if heard.created:
+            self._created.add(id)
         if step == "customer360":
-            shown = self._shown.setdefault(heard.resource_id, {})
-            for offer in related(heard.doc, "recommendation"):
-                shown.setdefault(str(offer["id"]), heard.at)
-        self.latest[step][heard.resource_id] = heard.doc
-        self.first[step].setdefault(heard.resource_id, heard.at)
+            for offer in _ids(heard.doc, "recommendation"):
+                self._shown.setdefault(id, {}).setdefault(offer, heard.at)
+        self._docs[step][id] = heard.doc
+        self._first[step].setdefault(id, heard.at)
 
-    @staticmethod
-    def _counts(step: str, doc: Document) -> bool:
-        """Scores without a cause and assessments without evidence are not of this loop."""
-        if step == "experienceScore":
-            return bool(related(doc, "cause"))
-        return step != "partyRoleRiskAssessment" or bool(related(doc, "evidence"))
-
-    def candidates(self, step: str) -> list[Candidate]:
-        """Resources of a step in the order in which they were first heard of; customer views count from when they show
-        an offer of this loop, and only those."""
-        first = self._showing() if step == "customer360" else self.first[step]
-        ordered = sorted(first.items(), key=lambda item: item[1])
-        return [
-            Candidate(id, str(self.latest[step][id].get("href")), round((at - self.since).total_seconds(), 3))
-            for id, at in ordered
-        ]
-
-    def _showing(self) -> dict[str, datetime]:
-        offers = self.first["queryProductRecommendation"]
-        times = {id: [at for offer, at in shown.items() if offer in offers] for id, shown in self._shown.items()}
-        return {id: min(at) for id, at in times.items() if at}
+    def docs(self, step: str) -> dict[str, Document]:
+        """The resources of a step that count, by id."""
+        found = self._docs[step]
+        match step:
+            case "serviceLevelViolation":
+                return {id: doc for id, doc in found.items() if id in self._created}
+            case "serviceProblem":
+                return {id: doc for id, doc in found.items() if id in self._created or doc.get("status") not in ENDED}
+            case "experienceScore":
+                problems = self.docs("serviceProblem").keys()
+                return {id: doc for id, doc in found.items() if _ids(doc, "cause") & problems}
+            case "partyRoleRiskAssessment":
+                mine = self.docs("serviceProblem").keys() | self.docs("experienceScore").keys()
+                return {id: doc for id, doc in found.items() if _ids(doc, "evidence") & mine}
+            case "customer360":
+                offers = self._docs["queryProductRecommendation"].keys()
+                return {id: doc for id, doc in found.items() if self._shown.get(id, {}).keys() & offers}
+            case _:
+                return found
 
     def count(self, step: str) -> int:
-        return len(self._showing() if step == "customer360" else self.latest[step])
+        return len(self.docs(step))
 
-    def docs(self, step: str) -> Iterable[Document]:
-        return self.latest[step].values()
+    def candidates(self, step: str) -> list[Candidate]:
+        """Resources of a step in the order in which they were first heard of; offers, and views that show them, that
+        rest on assessments of this loop come first."""
+        docs = self.docs(step)
+        first = {id: self._since(step, id) for id in docs}
+        mine = self._mine() if step in ("queryProductRecommendation", "customer360") else set()
+        likely = {id for id in docs if (self._shown.get(id, {}).keys() if step == "customer360" else {id}) & mine}
+        ordered = sorted(docs, key=lambda id: (id not in likely, first[id]))
+        return [Candidate(id, str(docs[id].get("href")), round(first[id], 3)) for id in ordered]
+
+    def _mine(self) -> set[str]:
+        """Offers that rest on assessments of this loop."""
+        assessments = self.docs("partyRoleRiskAssessment").keys()
+        offers = self._docs["queryProductRecommendation"]
+        return {id for id, doc in offers.items() if _ids(doc, "riskAssessment") & assessments}
+
+    def _since(self, step: str, id: str) -> float:
+        """Seconds from the beginning to the first event; for a customer view, to the first that showed such an offer."""
+        at = self._first[step][id]
+        if step == "customer360":
+            offers = self._docs["queryProductRecommendation"]
+            at = min(shown for offer, shown in self._shown[id].items() if offer in offers)
+        return (at - self.since).total_seconds()
 
     @property
     def causes(self) -> list[str]:
         """Root causes that the problems name."""
-        return sorted({str(r["id"]) for doc in self.docs("serviceProblem") for r in related(doc, "rootCauseResource")})
+        return sorted({id for doc in self.docs("serviceProblem").values() for id in _ids(doc, "rootCauseResource")})
 
     def affected(self, attribute: str, role: str | None = None) -> set[str]:
         """Ids that the problems name as affected."""
         return {
             str(reference["id"])
-            for doc in self.docs("serviceProblem")
+            for doc in self.docs("serviceProblem").values()
             for reference in related(doc, attribute)
             if role is None or reference.get("role") == role
         }
+
+
+def _ids(doc: Document, attribute: str) -> set[str]:
+    return {str(reference["id"]) for reference in related(doc, attribute)}
 
 
 def found_causes(operator: Operator, causes: Iterable[str]) -> list[str]:
@@ -129,8 +160,10 @@ class Outcome:
         things = set(truth.subject_ids) & self.operator.things.keys()
         owners = set(truth.customer_ids) - set(truth.subject_ids)
         named = evidence.affected("relatedParty", "affectedCustomer")
-        scored = {str((doc.get("subject") or {}).get("id")) for doc in evidence.docs("experienceScore")}
-        assessed = {str((doc.get("partyRole") or {}).get("id")) for doc in evidence.docs("partyRoleRiskAssessment")}
+        scored = {str((doc.get("subject") or {}).get("id")) for doc in evidence.docs("experienceScore").values()}
+        assessed = {
+            str((doc.get("partyRole") or {}).get("id")) for doc in evidence.docs("partyRoleRiskAssessment").values()
+        }
         named_things = evidence.affected("relatedEntity", "affectedThing")
         return {
             "subjects": set_score((named - owners) | named_things, truth.subject_ids),

@@ -44,4 +44,7 @@ class DemoSettings(Settings):
     speed: float = Field(150.0, gt=0, description="simulated seconds per second in live time")
     pause_steps: int = Field(24, ge=0, description="healthy five-minute steps between two faults")
     min_customers: int = Field(8, ge=0, description="a drawn fault concerns at least so many customers, if one does")
+    assessment_patience_s: float = Field(
+        45.0, ge=0, description="the first assessment of everybody is waited for while it goes on at least this often"
+    )
     settle_s: float = Field(2.0, ge=0, description="a loop is judged when nothing has been heard for so long")

@@ -235,6 +235,7 @@ async def judge(ctx: Ctx, tx: Transaction, watches: Sequence[Watch], affected: S
         for row in await tx.fetch("SELECT watch_id, series_id, violation_id FROM breach WHERE cleared_at IS NULL")
     }
     units = {row["kpi"]: row["unit"] for row in await tx.fetch("SELECT kpi, unit FROM indicator")}
+    raised: list[Raised] = []
     changes = 0
     for bucket, members in sorted(buckets.items()):
         begins_s, ends_s = bucket * BUCKET_S - lookback_s, (bucket + 1) * BUCKET_S
@@ -247,13 +248,13 @@ async def judge(ctx: Ctx, tx: Transaction, watches: Sequence[Watch], affected: S
                 judged = watch.judge(seen, before)
                 unit = units.get(watch.kpi, "")
                 for row in np.flatnonzero(judged.violated & ~before).tolist():
-                    await _open(ctx, tx, watch, group[row], unit, seen, judged, row)
-                    changes += 1
+                    raised.append(_raised(ctx, watch, group[row], unit, seen, judged, row))
                 for row in np.flatnonzero(judged.well & before).tolist():
                     series = group[row]
                     await _clear(ctx, tx, open_now[watch.id, series.id], series, seen, judged, row)
                     changes += 1
-    return changes
+    await _open(ctx, tx, raised)
+    return changes + len(raised)
 
 
 async def read(tx: Transaction, ids: list[int], begins_s: int, ends_s: int) -> Samples:
@@ -290,23 +291,41 @@ def _windows(samples: Samples, group: Sequence[Series], ends_s: int, watch: Watc
     return windowed(rows, samples.observed_s, samples.value, begins, (len(group), watch.windows), watch.policy)
 
 
-async def _open(
-    ctx: Ctx, tx: Transaction, watch: Watch, series: Series, unit: str, seen: Windows, judged: Judgement, row: int
-) -> None:
+@dataclass(frozen=True)
+class Raised:
+    """A new violation before it is written."""
+
+    watch: Watch
+    series: Series
+    doc: Document
+    started_at: datetime
+    raised_at: datetime
+
+
+def _raised(ctx: Ctx, watch: Watch, series: Series, unit: str, seen: Windows, judged: Judgement, row: int) -> Raised:
     doc = documents.opened(watch, series.service, series.resource, unit, seen, judged, row, ctx.now())
-    with caused_by(ctx, "evaluate", series.traceparent) as traceparent:
-        stored = await tx[r.ServiceLevelViolation].insert(doc)
-    await tx.execute(
-        "INSERT INTO breach (violation_id, watch_id, series_id, better, started_at, raised_at, traceparent)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        stored["id"],
-        watch.id,
-        series.id,
-        watch.better,
-        documents.began(seen, judged.bad[row]),
-        documents.instant_at(seen, watch.windows),
-        traceparent,
-    )
+    ends = documents.instant_at(seen, watch.windows)
+    return Raised(watch, series, doc, documents.began(seen, judged.bad[row]), ends)
+
+
+async def _open(ctx: Ctx, tx: Transaction, raised: Iterable[Raised]) -> None:
+    """Write new violations, those of one batch in one statement under its trace."""
+    by_trace: dict[str | None, list[Raised]] = defaultdict(list)
+    for one in raised:
+        by_trace[one.series.traceparent].append(one)
+    for trace, found in by_trace.items():
+        with caused_by(ctx, "evaluate", trace) as traceparent:
+            stored = await tx[r.ServiceLevelViolation].insert_many([one.doc for one in found])
+        await tx.executemany(
+            "INSERT INTO breach (violation_id, watch_id, series_id, better, started_at, raised_at, traceparent)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            [
+                (
+                    doc["id"], one.watch.id, one.series.id, one.watch.better, one.started_at, one.raised_at, traceparent
+                )
+                for doc, one in zip(stored, found, strict=True)
+            ],
+        )  # fmt: skip
 
 
 async def _clear(

@@ -18,13 +18,12 @@ from service_quality.domain.measurement import Limits, Rejection, parse_batch
 from service_quality.ledger import Key, Ledger, Record, Refusal, key_of, ledger
 from service_quality.settings import ServiceQualitySettings
 from tmfkit import Context, context, http, permit
-from tmfkit.errors import BadRequest, PayloadTooLarge
+from tmfkit.errors import BadRequest
 from tmfkit.router import Page
 
 API = "performanceMeasurement"
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 SLICE = 2000  # rows judged before other requests get their turn
-MAX_LINE_BYTES = 1024 * 1024
 ERRORS_SHOWN = 100
 REASONS_KEPT = 100
 
@@ -119,7 +118,7 @@ async def accept(request: Request, ctx: Ctx) -> Response:
     book = ledger(ctx)
     batch = Batch(ctx, book, await book.limits(ctx))
     if media in NDJSON:
-        async for lines in _lines(request, ctx.settings.measurement_max_body_bytes):
+        async for lines in _lines(request):
             await batch.add(_read(lines))
         if batch.unreadable and batch.unreadable == batch.rows:
             raise BadRequest("no line of the body is JSON")
@@ -148,19 +147,11 @@ def _array(body: bytes) -> list[Any]:
     return rows
 
 
-async def _lines(request: Request, limit: int) -> AsyncIterator[list[bytes]]:
+async def _lines(request: Request) -> AsyncIterator[list[bytes]]:
     """The lines of a body as they arrive. No database is held while a sender takes its time."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise PayloadTooLarge(f"the body has {length} bytes, the limit is {limit}")
-    size, rest = 0, b""
+    rest = b""
     async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise PayloadTooLarge(f"the body is larger than the limit of {limit} bytes")
         *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > MAX_LINE_BYTES:
-            raise BadRequest(f"a line is longer than {MAX_LINE_BYTES} bytes")
         for first in range(0, len(lines), SLICE):
             yield lines[first : first + SLICE]
     yield [rest]

@@ -27,9 +27,6 @@ class ServiceQualitySettings(Settings):
         le=36_500 * DAY_S,
         description="measurements older by the clock are refused: each week is a partition",
     )
-    measurement_max_body_bytes: int = Field(
-        64 * 1024 * 1024, ge=1024, description="largest NDJSON batch; a JSON array is bound by MAX_BODY_BYTES"
-    )
     summary_window_s: float = Field(1800.0, gt=0, description="window of kpiSummary when a caller names none")
     summary_baseline_s: float = Field(
         7 * DAY_S, gt=0, description="time before the window that its baseline is made of; a week has every hour"
