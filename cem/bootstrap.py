@@ -84,8 +84,11 @@ def uv_environment(settings: Mapping[str, str], environment: Mapping[str, str]) 
 
 
 def environment_made(folder: Path) -> list[str]:
-    """A virtual environment with pip in it; the command that is pip there."""
+    """A virtual environment with pip in it; the command that is pip there. One that works is kept and brought up to
+    date."""
     python = folder / "bin" / "python"
+    if _works([str(python), "-m", "pip", "--version"]):
+        return [str(python), "-m", "pip"]
     if folder.exists():
         shutil.rmtree(folder)
     if subprocess.run([sys.executable, "-m", "venv", str(folder)], stdout=subprocess.DEVNULL).returncode == 0:
@@ -93,13 +96,19 @@ def environment_made(folder: Path) -> list[str]:
     # Debian keeps ensurepip in a package of its own; a pip elsewhere can install into an environment without one.
     without = subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)])
     outside = [sys.executable, "-m", "pip"]
-    has_pip = subprocess.run([*outside, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if without.returncode == 0 and has_pip.returncode == 0:
+    if without.returncode == 0 and _works([*outside, "--version"]):
         return [*outside, "--python", str(python)]
     raise SystemExit(
         f"{sys.executable} can make no virtual environment: its venv or pip is missing "
         "(on Debian and Ubuntu: apt install python3-venv)."
     )
+
+
+def _works(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
 
 
 def installed(folder: Path, pip: list[str]) -> str:

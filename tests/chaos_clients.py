@@ -75,11 +75,13 @@ class Load:
 
     def _client(self) -> httpx.AsyncClient:
         """One that has nothing in flight: a pool shared by all costs more with each connection that it holds."""
-        return self._idle.pop() if self._idle else httpx.AsyncClient(timeout=PATIENCE_S, verify=self._tls)
+        return (
+            self._idle.pop() if self._idle else httpx.AsyncClient(timeout=PATIENCE_S, verify=self._tls, trust_env=False)
+        )
 
     async def answers(self, url: str) -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            async with httpx.AsyncClient(timeout=PATIENCE_S, verify=self._tls) as http:
+            async with httpx.AsyncClient(timeout=PATIENCE_S, verify=self._tls, trust_env=False) as http:
                 return (await http.get(url)).is_success
         return False
 

@@ -282,6 +282,7 @@ def _world(customers: list[Document], **values: Any) -> Iterator[World]:
     ) as app:
         world = World(app, of_customers, of_scores)
         if values["worker"]:
+            world.until(lambda: of_customers.callbacks and of_scores.callbacks)
             world.until(lambda: app.sql("SELECT count(*) FROM following")[0][0] == 2)
         yield world
 

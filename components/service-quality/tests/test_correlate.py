@@ -40,7 +40,7 @@ class Inventories:
     def __init__(self) -> None:
         self.down: set[str] = set()
         self.delay_s = 0.0
-        self.asked: list[str] = []
+        self.tells_services = True
         routes = [
             Route("/tmf-api/serviceInventoryManagement/v5/service", self.services),
             Route("/tmf-api/resourceInventoryManagement/v4/resource", self.resources),
@@ -64,8 +64,8 @@ class Inventories:
             doc = of(cell, "cell", ("containedIn", SITE[cell]))
             for name, kinds in (("slice-embb", ["video"]), (meter_slice(cell), ["telemetry"])):
                 told = [{"name": "service", "value": kinds}]
-                link = {"relationshipType": "belongsTo", "id": name, "resourceRelationshipCharacteristic": told}
-                doc["resourceRelationship"].append(link)
+                more = {"resourceRelationshipCharacteristic": told} if self.tells_services else {}
+                doc["resourceRelationship"].append({"relationshipType": "belongsTo", "id": name, **more})
             docs.append(doc)
         return paged(request, docs, 100)
 
@@ -102,7 +102,6 @@ class Line(httpx.ASGITransport):
         self.inventories, self.name = inventories, name
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.inventories.asked.append(str(request.url))
         await asyncio.sleep(self.inventories.delay_s)
         if self.name in self.inventories.down:
             raise httpx.ConnectError("refused", request=request)
@@ -120,7 +119,7 @@ def service(id: str, kind: str, resources: list[str], **more: Any) -> Doc:
 
 
 def paged(request: Request, docs: list[Doc], most: int) -> JSONResponse:
-    offset, limit = int(request.query_params["offset"]), min(int(request.query_params["limit"]), most)
+    offset, limit = int(request.query_params.get("offset", 0)), min(int(request.query_params["limit"]), most)
     page = docs[offset : offset + limit]
     return JSONResponse(page, 200 if len(page) == len(docs) else 206, {"X-Total-Count": str(len(docs))})
 
@@ -255,6 +254,14 @@ def test_a_starved_slice_is_found_across_the_sites_it_crosses(network: Network) 
     found = network.problem()
     assert ids(found["rootCauseResource"]) == {"slice-urllc"}
     assert ids(found["relatedEntity"], "affectedThing") == {f"thing-{CELLS.index(cell)}" for cell in INDUSTRIAL}
+
+
+def test_which_slice_carries_a_service_is_looked_up_where_the_topology_does_not_say(network: Network) -> None:
+    network.inventories.tells_services = False
+    network.healthy()
+    for _ in range(3):
+        network.step(telemetry=INDUSTRIAL)
+    assert ids(network.problem()["rootCauseResource"]) == {"slice-urllc"}
 
 
 def test_a_service_that_fails_everywhere_is_named_as_the_root(network: Network) -> None:

@@ -94,7 +94,7 @@ class Evidence:
         return {id for id, doc in offers.items() if _ids(doc, "riskAssessment") & assessments}
 
     def _since(self, step: str, id: str) -> float:
-        """Seconds from the beginning to the first event; for a customer view, to the first that showed such an offer."""
+        """Seconds from the beginning to the first event; of a customer view, to the first that showed such an offer."""
         at = self._first[step][id]
         if step == "customer360":
             offers = self._docs["queryProductRecommendation"]

@@ -46,9 +46,13 @@ class Cause:
     breaches: tuple[Breach, ...]
 
     def holds(self, topology: Topology, breach: Breach, gap: timedelta) -> bool:
-        """Whether a new violation belongs to this problem. A resolved one comes back only shortly afterwards."""
-        if self.resolved_at is not None and breach.started_at - self.resolved_at > gap:
-            return False
+        """Whether a new violation belongs to this problem. A resolved one comes back only with what was in it before,
+        and only shortly afterwards."""
+        if self.resolved_at is not None:
+            again = any(
+                (b.service, b.kpi, b.resource) == (breach.service, breach.kpi, breach.resource) for b in self.breaches
+            )
+            return again and breach.started_at - self.resolved_at <= gap
         return topology.within(breach.resource, breach.service, self.root.dimension, self.root.elements)
 
 
@@ -59,6 +63,7 @@ async def due(ctx: Ctx) -> None:
         await relocate(ctx, known)
     await complete(ctx)
     await settle(ctx)
+    await refer(ctx)
     count = await ctx.database.fetchval("SELECT count(*) FROM cause WHERE open AND resolved_at IS NULL")
     ctx.telemetry.gauge("service_quality_problems_open", "Service problems that are not resolved.").set(count)
 
@@ -156,7 +161,6 @@ async def raise_problem(ctx: Ctx, known: Topology, root: Root, members: Sequence
             doc = documents.with_impact(doc, found, ctx.settings.affected_limit, now)
         with caused_by(ctx, "correlate", members[0].traceparent):
             await tx[r.ServiceProblem].insert(doc)
-            await _refer(ctx, tx, id, members)
         started = [b.started_at for b in members]
         await tx.execute(
             "INSERT INTO cause (problem_id, dimension, elements, located, started_at, last_started_at, open)"
@@ -198,7 +202,6 @@ async def extend(
         started = max(b.started_at for b in members)
         with caused_by(ctx, "correlate", members[0].traceparent):
             await store.replace(old, new)
-            await _refer(ctx, tx, problem_id, [*members, *taken])
             for cause in absorbed:
                 await _absorb(ctx, tx, cause, problem_id, now)
         await tx.execute(
@@ -214,7 +217,9 @@ async def extend(
 async def _absorb(ctx: Ctx, tx: Transaction, cause: Cause, into: str, now: str) -> None:
     """A problem turned out to be part of another: its violations move, it is cancelled and refers to the other."""
     await tx.execute(
-        "UPDATE breach SET problem_id = $2, impact_known = false WHERE problem_id = $1", cause.problem_id, into
+        "UPDATE breach SET problem_id = $2, impact_known = false, referred = false WHERE problem_id = $1",
+        cause.problem_id,
+        into,
     )
     await tx.execute("UPDATE cause SET open = false WHERE problem_id = $1", cause.problem_id)
     doc = await tx[r.ServiceProblem].find(cause.problem_id, lock=True)
@@ -242,15 +247,6 @@ async def _claim(tx: Transaction, problem_id: str, members: Sequence[Breach], im
         [b.violation_id for b in members],
         impact_known,
     )
-
-
-async def _refer(ctx: Ctx, tx: Transaction, problem_id: str, members: Iterable[Breach]) -> None:
-    """Say in each violation which problem it belongs to."""
-    store = tx[r.ServiceLevelViolation]
-    reference = {"id": problem_id, "href": ctx.href(r.ServiceProblem, problem_id), "@referredType": "ServiceProblem"}
-    for breach in members:
-        doc = await store.get(breach.violation_id, lock=True)
-        await store.replace(doc, {**doc, "serviceProblem": reference, "lastUpdate": rfc3339(ctx.now())})
 
 
 def _violations(ctx: Ctx) -> str:
@@ -312,6 +308,24 @@ async def complete(ctx: Ctx) -> None:
                 "UPDATE breach SET impact_known = true WHERE violation_id = ANY($1)", [b.violation_id for b in members]
             )
         await move(ctx, problem_id, "inProgress", "cause and impact are known", trace, {"acknowledged"})
+
+
+async def refer(ctx: Ctx) -> None:
+    """Say in each violation which problem it belongs to. Last, so that no problem waits for it."""
+    rows = await ctx.database.pool.fetch(_BREACHES.format("NOT b.referred AND b.problem_id IS NOT NULL"))
+    for row in rows:
+        id = row["problem_id"]
+        reference = {"id": id, "href": ctx.href(r.ServiceProblem, id), "@referredType": "ServiceProblem"}
+        async with ctx.transaction() as tx:
+            store = tx[r.ServiceLevelViolation]
+            doc = await store.find(row["violation_id"], lock=True)
+            if doc is not None:
+                with caused_by(ctx, "correlate", row["traceparent"]):
+                    now = rfc3339(ctx.now())
+                    await store.replace(doc, {**doc, "serviceProblem": reference, "lastUpdate": now})
+            await tx.execute(
+                "UPDATE breach SET referred = true WHERE violation_id = $1 AND problem_id = $2", row["violation_id"], id
+            )
 
 
 # --- the end ---

@@ -247,8 +247,8 @@ async def judge(ctx: Ctx, tx: Transaction, watches: Sequence[Watch], affected: S
                 seen = _windows(samples, group, ends, watch)
                 judged = watch.judge(seen, before)
                 unit = units.get(watch.kpi, "")
-                for row in np.flatnonzero(judged.violated & ~before).tolist():
-                    raised.append(_raised(ctx, watch, group[row], unit, seen, judged, row))
+                new = np.flatnonzero(judged.violated & ~before).tolist()
+                raised += [_raised(ctx, watch, group[row], unit, seen, judged, row) for row in new]
                 for row in np.flatnonzero(judged.well & before).tolist():
                     series = group[row]
                     await _clear(ctx, tx, open_now[watch.id, series.id], series, seen, judged, row)

@@ -121,6 +121,7 @@ breach = Table(
     Column("traceparent", Text),  # of the batch that raised it, then of the one that cleared it
     Column("problem_id", Text),
     Column("impact_known", Boolean, nullable=False, server_default=text("false")),
+    Column("referred", Boolean, nullable=False, server_default=text("false")),  # the violation names its problem
 )
 """The flows' side of a ServiceLevelViolation: at most one is open per objective and series."""
 Index(
