@@ -87,6 +87,8 @@ class Component:
     flows: tuple[Every, ...] = ()
     dependencies: tuple[str, ...] = ()
     commands: Mapping[str, Command] = field(default_factory=dict)
+    unguarded: tuple[str, ...] = ()
+    """Beginnings of own paths that ask for no token, because they hold a key themselves."""
     version: str = "0.1.0"
 
     @cached_property
@@ -189,9 +191,9 @@ class Component:
         app.include_router(deadletter.routes(base))
         for router in self.routes:
             app.include_router(router, prefix=base)
-        errors.install(app, max_body_bytes=settings.max_body_bytes)
+        errors.install(app, max_body_bytes=settings.largest_body_bytes)
         verifier = self._verifier(settings)
-        app.door = Door(blank, telemetry, base, verifier, Routes(f"{base}/tmf-api", endpoints))
+        app.door = Door(blank, telemetry, base, verifier, Routes(f"{base}/tmf-api", endpoints), self.unguarded)
         app.openapi = lambda: self._own_openapi(app, base)  # type: ignore[method-assign]
         announce_mode(log, settings.oidc_issuer if settings.auth_mode == "oidc" else None)
         return app

@@ -40,8 +40,15 @@ class Door:
     """
 
     def __init__(
-        self, ctx: Context[Any], telemetry: Telemetry, base: str, verifier: Verifier | None, routes: Routes
+        self,
+        ctx: Context[Any],
+        telemetry: Telemetry,
+        base: str,
+        verifier: Verifier | None,
+        routes: Routes,
+        unguarded: tuple[str, ...] = (),
     ) -> None:
+        self.unguarded = unguarded
         self.ctx, self.telemetry, self.base, self.verifier, self.routes = ctx, telemetry, base, verifier, routes
         self.app: Any = None
         allow = [a.strip() for a in ctx.settings.forwarded_allow.split(",") if a.strip()]
@@ -111,7 +118,9 @@ class Door:
         if not path.startswith(self.base):
             return path.lstrip("/").split("/", 1)[0] in OPEN
         rest = path[len(self.base) :].strip("/")
-        return not rest or rest.split("/", 1)[0] in OPEN or rest.endswith("/openapi.json")
+        parts = rest.split("/")
+        is_file = len(parts) == 4 and parts[0] == "tmf-api" and parts[3] == "openapi.json"
+        return not rest or parts[0] in OPEN or is_file or rest.startswith(self.unguarded)
 
     def _trusted(self, peer: str) -> bool:
         known = self._peer_cache.get(peer)

@@ -200,9 +200,9 @@ _REASONS = {kind.default_status: kind.default_reason for kind in _KINDS}
 
 
 def version_of(path: str) -> ApiVersion:
-    """API version of a request path: the first `/v<major>` decides; v5 and later have the v5 body, v4 by default."""
+    """API version of a request path: the first `/v<major>` decides. Own APIs (v1) follow v5; without one, v4."""
     found = _VERSION.search(path)
-    return "v5" if found and int(found[1]) >= 5 else "v4"
+    return "v5" if found and int(found[1]) != 4 else "v4"
 
 
 def wire_path(location: Sequence[int | str], body: Any = None) -> str:

@@ -7,7 +7,6 @@ the publisher was told, so that nobody else can bring us events, whatever produc
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import logging
@@ -171,16 +170,16 @@ class Following:
         )
         if known is not None and known["hub_id"] == hub_id and known["backfilled_at"] is not None:
             return
-        count = await self.backfill(follow) if follow.resource else 0
+        count = await self.backfill(follow, hub_id) if follow.resource else 0
         await self.ctx.database.pool.execute(
             "INSERT INTO following (name, hub_id, backfilled_at, backfilled_count) VALUES ($1, $2, now(), $3)"
             " ON CONFLICT (name) DO UPDATE SET hub_id = $2, backfilled_at = now(), backfilled_count = $3",
             follow.name, hub_id, count,
         )  # fmt: skip
 
-    async def backfill(self, follow: Follow) -> int:
+    async def backfill(self, follow: Follow, hub_id: str = "") -> int:
         """Take every resource that exists as if its create event came now. The id of such an event is made of the
-        resource's content, so that a second backfill brings only what has changed."""
+        registration and the content, so that a backfill that broke off goes on where it was."""
         upstream = self.ctx.upstream(follow.dependency)
         count = 0
         name = (follow.resource or "")[:1].upper() + (follow.resource or "")[1:]
@@ -188,16 +187,10 @@ class Following:
             f"{follow.path}/{follow.resource}", dict(follow.where), page_size=BACKFILL_BATCH
         ):
             digest = hashlib.sha256(orjson.dumps(doc, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
-            event_type, event_id = f"{name}CreateEvent", f"backfill:{digest}"
+            event_type, event_id = f"{name}CreateEvent", f"backfill:{hub_id}:{digest}"
             envelope = {"eventType": event_type, "eventId": event_id, "event": {follow.resource: doc}}
             event = Event(event_id, event_type, "", doc, envelope)
             count += await take(self.ctx, follow, event)
         if count:
             log.info("%s: %d resources taken over", follow.name, count)
         return count
-
-
-async def cancelled(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="larger bodies are refused with 413")
     strict_type: bool = Field(False, description="v5: refuse a POST body without @type instead of setting it")
 
+    @property
+    def largest_body_bytes(self) -> int:
+        """The limit over all routes; a component that takes larger bodies on a route of its own overrides it."""
+        return self.max_body_bytes
+
     callback_allow: list[str] = Field(
         default_factory=list, description="networks or hosts that callbacks may reach although denied by default"
     )

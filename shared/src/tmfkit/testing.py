@@ -615,6 +615,9 @@ def laws(component: Component) -> type:
             file = app.get(f"{base}/openapi.json").json()
             assert f"/{case.view.resource.path}" in file["paths"] or not case.has("list")
 
+    for name, law in list(vars(Laws).items()):  # a law without a case would be reported as skipped
+        if any(m.name == "parametrize" and not m.args[1] for m in getattr(law, "pytestmark", [])):
+            delattr(Laws, name)
     Laws.__name__ = Laws.__qualname__ = "Laws"
     return Laws
 

@@ -25,4 +25,5 @@ component = Component(
     flows=(Every(15, operations.operate, operations.FLOW),),
     dependencies=("serviceQuality", "experienceManagement", "customer360", "churnPrediction"),
     commands=COMMANDS,
+    unguarded=("loop/event/",),
 )
