@@ -334,7 +334,9 @@ class Run:
         """Kill at a random moment with enough in flight; see when a request sent after it is answered, and when a
         change made after it is heard. One in four kills does not wait for the latter: recoveries are killed too."""
         await asyncio.sleep(self.rng.uniform(0, 1) * self.options.seconds_per_kill)
+        self.load.wanted = True
         await asyncio.wait_for(self._moment(victim, watched), 120)
+        self.load.wanted = False
         in_flight, at, number, down_s = (
             self.load.in_flight,
             time.monotonic(),
@@ -385,7 +387,7 @@ class Run:
     async def _deafen(self) -> None:
         """The subscriber dies too, at moments of its own."""
         while True:
-            await asyncio.sleep(self.rng.uniform(1, 4) * self.options.seconds_per_kill)
+            await asyncio.sleep(self.rng.uniform(3, 15))
             self.subscriber.kill(self.rng.uniform(0, 2))
             self.deafened += 1
 

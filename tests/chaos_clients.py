@@ -20,6 +20,7 @@ from chaos_judgement import UNAVAILABLE, Record
 
 PATH = "/customer-360/tmf-api/customerManagement/v5"
 OWNED = 5
+AHEAD = 400
 PATIENCE_S = 30.0
 MEDIA = {"merge": "application/merge-patch+json", "patch": "application/json-patch+json"}
 
@@ -59,7 +60,9 @@ class Load:
         """Set by each answer to a late subscription, which `registrar` gave."""
         self.registrar = addresses[0]
         self.heard = 0
-        """The newest value that was heard."""
+        """The newest value that was heard. Clients wait when they are far ahead of it, unless all are `wanted` at once:
+        so a machine that is slow at delivering is not buried, and a kill still finds enough in flight."""
+        self.wanted = False
         self.joined: set[int] = set()
         self._number = 0
         self._refused: dict[str, float] = {}
@@ -175,6 +178,9 @@ class Load:
         """One client, until told to stop."""
         mine: list[str] = []
         while not self.stopping:
+            if self._number - self.heard > AHEAD and not self.wanted:
+                await asyncio.sleep(0.05)
+                continue
             dice = self.rng.random()
             if self.shared and dice < 0.1:
                 await self.patch(self.rng.choice(self.shared), shared=True)

@@ -135,14 +135,10 @@ def with_a_revision_given_twice(s: Story) -> Story:
 
 
 def with_two_resources_for_a_key(s: Story) -> Story:
-    stored = replace(
-        s[2], events=[*s[2].events, Committed(7, "e7", "c", "Create", 1, "d1")], audited={**s[2].audited, "c": 1}
-    )
-    return (
-        s[0],
-        [*s[1], heard("e7", "c", "Create", 1)],
-        replace(stored, documents={**stored.documents, "c": Document(1, 1, "d1")}),
-    )
+    events = [*s[2].events, Committed(7, "e7", "c", "Create", 1, "d1")]
+    documents = {**s[2].documents, "c": Document(1, 1, "d1")}
+    stored = replace(s[2], events=events, documents=documents, audited={**s[2].audited, "c": 1})
+    return s[0], [*s[1], heard("e7", "c", "Create", 1)], stored
 
 
 def without_the_memory_of_a_key(s: Story) -> Story:
@@ -185,15 +181,18 @@ def with_too_few_in_flight(s: Story) -> Story:
     return [r | {"in_flight": 49} if r["kind"] == "kill" else r for r in s[0]], s[1], s[2]
 
 
-DOCUMENTS, WHOLE = "acknowledged changes are in the documents", "no document without its events, nor the reverse"
-COMMITTED, ONE_ID = (
-    "acknowledged changes are among the committed events",
-    "what was heard is committed, under one eventId",
-)
-ACKNOWLEDGED, HEARD = "events of acknowledged changes were heard", "committed events were heard, acknowledged or not"
-ORDER, REVISIONS = "changes of one resource were heard in their order", "revisions count each acknowledged change once"
-ONCE, LATE = "no resource was made twice, one for each key", "a late subscription heard what came after it"
-LEFT, REASON = "nothing is left undelivered, dead or without owner", "no answer but for a reason"
+DOCUMENTS = "acknowledged changes are in the documents"
+COMMITTED = "acknowledged changes are among the committed events"
+ACKNOWLEDGED = "events of acknowledged changes were heard"
+HEARD = "committed events were heard, acknowledged or not"
+ONE_ID = "what was heard is committed, under one eventId"
+ORDER = "changes of one resource were heard in their order"
+REVISIONS = "revisions count each acknowledged change once"
+ONCE = "no resource was made twice, one for each key"
+WHOLE = "no document without its events, nor the reverse"
+LATE = "a late subscription heard what came after it"
+LEFT = "nothing is left undelivered, dead or without owner"
+REASON = "no answer but for a reason"
 
 
 @pytest.mark.parametrize(

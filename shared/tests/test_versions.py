@@ -444,13 +444,13 @@ def test_the_one_v4_file_that_spells_it_right_is_followed() -> None:
         (f"{V5}/none", True),
         (f"{HUB_V4}/none", False),
         (f"{HUB_V5}/none", True),
-        (f"{DEPOTS}/none", False),
+        (f"{DEPOTS}/none", True),
         (f"{BASE}/v5/nothing", True),
         (f"{BASE}/v4/nothing", False),
         ("/nothing/at/all", False),
     ],
 )
-def test_an_error_has_a_type_from_v5_on(app: Running, path: str, typed: bool) -> None:
+def test_an_error_has_a_type_but_in_v4(app: Running, path: str, typed: bool) -> None:
     error = assert_tmf_error(app.get(path), 404)
     assert error.get("@type") == ("Error" if typed else None)
     assert set(error) <= {"@type", "code", "reason", "message", "status", "referenceError", "attribute"}

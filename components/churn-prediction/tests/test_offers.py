@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,17 @@ def test_a_file_that_is_not_there_or_no_json_is_said_to_be_so(tmp_path: Path) ->
     broken.write_text("{")
     with pytest.raises(OffersError, match="Expecting property name"):
         offers.document(settings(offers_file=str(broken)), {})
+
+
+def test_while_the_file_is_wrong_the_offers_before_hold(
+    world: Callable[..., Any], shipped: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "offers.json"
+    file.write_text(json.dumps({**shipped, "offers": shipped["offers"][:1]}))
+    with world([], worker=False, offers_file=str(file)) as opened:
+        read = opened.app.loop.run(offers.current(opened.app.ctx))
+        assert [o.id for o in read.offers] == [shipped["offers"][0]["id"]]
+        file.write_text("{")
+        os.utime(file, ns=(0, 0))
+        assert opened.app.loop.run(offers.current(opened.app.ctx)) == read
+        assert "the offers before hold" in caplog.text

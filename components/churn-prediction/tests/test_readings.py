@@ -117,6 +117,13 @@ def test_the_score_of_a_thing_is_its_owners(parties: list[Document]) -> None:
     assert reading is not None and reading.customer_id == "c7"
 
 
+def test_the_score_of_a_person_is_the_customers_who_may_be_somebody_else() -> None:
+    for referred_type, customer in (("Customer", "c1"), ("Individual", "c7")):
+        person = {**SCORE["subject"], "@referredType": referred_type}
+        reading = readings.score({**SCORE, "subject": person, "relatedParty": NESTED})
+        assert reading is not None and reading.customer_id == customer
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -135,9 +135,10 @@ class Interest:
 def interest(text: str) -> Interest:
     """Parse a hub query. Event types compare without case, as the files write them both ways. Errors: TmfError 400."""
     text = text.strip().removeprefix("?")
-    if text.startswith(("$", "[", "@.")) or "[?(" in text.split("=", 1)[0]:
+    decoded = unquote_plus(text) if "%" in text else text
+    if decoded.startswith(("$", "[", "@.")) or "[?(" in decoded.split("=", 1)[0]:
         try:
-            return Interest(Query(expression=jsonpath.parse(unquote_plus(text) if "%" in text else text)))
+            return Interest(Query(expression=jsonpath.parse(decoded)))
         except jsonpath.JsonPathError as e:
             raise TmfError(f"query: {e}", status=e.status, attribute="query") from e
     try:

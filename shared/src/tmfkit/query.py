@@ -397,6 +397,9 @@ def _resolve(model: type[BaseModel], dotted: str) -> Path | None:
 
 def anything(dotted: str) -> Path | None:
     """Names of an event envelope, whose inside depends on the event: any path may be asked for."""
+    head, _, last = dotted.rpartition(".")
+    if head and last.lower() in OPERATORS:
+        return None
     return Path(tuple(Step(n, True) for n in dotted.split(".")), "any") if dotted else None
 
 

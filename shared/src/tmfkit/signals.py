@@ -84,5 +84,10 @@ class Signals:
                 continue
             self._ready.clear()
             names, self._out = self._out, set()
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(sorted(names)))
+            try:
+                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(sorted(names)))
+            except BaseException:
+                self._out |= names
+                self._ready.set()
+                raise
             await asyncio.sleep(MIN_INTERVAL_S)

@@ -96,8 +96,8 @@ def until(happened: Callable[[], Any], what: str = "it", timeout_s: float = PATI
 class Listener:
     """Somebody else's system that hears our events: a real HTTP server in a thread.
 
-    `answer` says the status for an event; what it raises nothing for is recorded in `events` with its time, whatever
-    the answer; `taken` are those it answered with success.
+    `answer` says the status for an event. Whatever it is, the event is in `events` and the moment in `times`; `taken`
+    are those that were answered with success.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -126,7 +126,7 @@ class Listener:
 
     def wait(self, count: int, timeout_s: float = PATIENCE_S) -> list[Document]:
         """The events it took, as soon as there are so many."""
-        until(lambda: len(self.taken) >= count, f"event {count} (there are {len(self.taken)})", timeout_s)
+        until(lambda: len(self.taken) >= count, f"event {count}", timeout_s)
         return list(self.taken)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:

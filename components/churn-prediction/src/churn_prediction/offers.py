@@ -7,6 +7,7 @@ addresses of our own resources, because a task that a POST performs sees the led
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,7 @@ from churn_prediction.resources import AiModel, PartyRoleRiskAssessment, QueryPr
 from churn_prediction.settings import ChurnSettings
 from tmfkit import Context, Transaction
 
+log = logging.getLogger(__name__)
 PUBLISHED = (AiModel, PartyRoleRiskAssessment, QueryProductRecommendation)
 
 
@@ -131,17 +133,22 @@ def terms(kept: Mapping[str, Any], where: str = "offers") -> Terms:
     )
 
 
-async def keep(ctx: Context[ChurnSettings]) -> Terms:
-    """Read the terms of this process and keep them in the ledger. Raises OffersError."""
+async def current(ctx: Context[ChurnSettings]) -> Terms:
+    """Read the terms of this process and keep them in the ledger. While the file is wrong, those kept before hold."""
     addresses = {m.__name__: ctx.href(m, "").rstrip("/") for m in PUBLISHED}
-    kept = document(ctx.settings, addresses)
-    read = terms(kept, ctx.settings.offers_file or "offers.json")
+    try:
+        read = document(ctx.settings, addresses)
+        found = terms(read, ctx.settings.offers_file or "offers.json")
+    except OffersError as e:
+        log.error("the offers before hold: %s", e)
+        async with ctx.transaction() as tx:
+            return await kept(tx)
     await ctx.database.pool.execute(
         "INSERT INTO terms AS t (id, document) VALUES (1, $1::jsonb)"
         " ON CONFLICT (id) DO UPDATE SET document = excluded.document WHERE t.document <> excluded.document",
-        orjson.dumps(kept).decode(),
+        orjson.dumps(read).decode(),
     )
-    return read
+    return found
 
 
 async def kept(tx: Transaction) -> Terms:

@@ -20,7 +20,7 @@ LIVE_ORIGIN = "experienceScore"
 NUMERIC_TYPES = frozenset({"integer", "number", "float", "double", "decimal", "long", "int"})
 CATEGORICAL_TYPES = frozenset({"string", "boolean", "text"})
 YES, NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
-OWNER_ROLES = ("owner", "customer", "user")
+OWNER_ROLES = ("owner", "customer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +198,15 @@ def _related(document: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _customer_of(document: Mapping[str, Any], subject: Mapping[str, Any]) -> str | None:
-    """The person whose experience it is, or the owner of the thing."""
-    related = _related(document)
+    """The customer whose experience it is, the customer of a user who is none, or the owner of a thing."""
+    id = subject.get("id") if isinstance(subject.get("id"), str) else None
+    if subject.get("subjectType") != "thing" and subject.get("@referredType") == "Customer":
+        return id
     for wanted in OWNER_ROLES:
-        for role, id in related:
+        for role, party in _related(document):
             if role == wanted:
-                return id
-    if subject.get("subjectType") == "thing":
-        return None
-    return subject["id"] if isinstance(subject.get("id"), str) else None
+                return party
+    return None if subject.get("subjectType") == "thing" else id
 
 
 def score(document: Mapping[str, Any]) -> ScoreReading | None:

@@ -40,7 +40,7 @@ async def due(ctx: Context[ChurnSettings]) -> None:
             if await artefact.active(tx) is None:  # training will have everybody assessed
                 await tx.execute("DELETE FROM touched")
                 continue
-        terms = terms or await offers.keep(ctx)
+        terms = terms or await offers.current(ctx)
         again = await _reassess(ctx, terms)
         left = left or again > 0
         if again < ctx.settings.assessment_batch:
@@ -142,7 +142,9 @@ async def _catch_up(ctx: Context[ChurnSettings], terms: Terms) -> int:
             ctx.settings.assessment_batch,
         )  # fmt: skip
         judged = await judge(tx, active, terms, [r["id"] for r in rows], ctx.now()) if rows else []
-        written = [(await publish(tx, active, terms, judgement), judgement) for judgement in judged]
+        docs = [documents.assessment(judgement, active, terms) for judgement in judged]
+        stored = await tx[PartyRoleRiskAssessment].insert_many(docs)
+        written = [(str(doc["id"]), judgement) for doc, judgement in zip(stored, judged, strict=True)]
         if written:
             await remember(tx, active, written)
         else:

@@ -147,7 +147,7 @@ async def train(ctx: Context[ChurnSettings], seed: int, population_rate: float |
         return Outcome(NOT_ENOUGH, trained, refused=refused)
     from churn_prediction import publication
 
-    await offers.keep(ctx)
+    await offers.current(ctx)
     predictor, settings = trained.predictor, ctx.settings
     token = CALL.set(Call("churn-prediction/train"))
     try:

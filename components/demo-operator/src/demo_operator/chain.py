@@ -309,7 +309,11 @@ def named(name: str, doc: Document) -> Document:
         case "serviceLevelObjective":
             parameter = doc.get("serviceLevelObjectiveParameter") or {}
             services = _ids(parameter, "relatedEntity")
-            return {"kpi": parameter.get("name"), "service": services[0] if services else None}
+            return {
+                "kpi": parameter.get("name"),
+                "service": services[0] if services else None,
+                "promised": f"{doc.get('conformanceComparator')} {doc.get('thresholdTarget')}",
+            }
         case "serviceLevelViolation":
             found = doc.get("violation") or {}
             return {

@@ -72,12 +72,12 @@ class Operator:
 
 @lru_cache(maxsize=2)
 def operator(terms: Terms) -> Operator:
-    """The operator of these terms. No incident of its past reaches into the last day, so that live time begins quiet
-    and the five-minute history is a healthy one."""
+    """The operator of these terms. No incident of its past reaches into the last week: live time begins quiet, the week
+    that the first faults are compared with is a healthy one, and nobody has had their worst week already."""
     world = build(terms.seed, SCALES[terms.scale], terms.as_of_s)
     since_s = terms.as_of_s - PAST_AGE_S - CARE_MEMORY_S
     past = incidents(world, since_s, terms.as_of_s, terms.incidents_per_week)
-    return Operator(terms, world, tuple(one for one in past if one.end_s <= terms.as_of_s - DAY_S))
+    return Operator(terms, world, tuple(one for one in past if one.end_s <= terms.as_of_s - WEEK_S))
 
 
 def hour(at: datetime) -> int:

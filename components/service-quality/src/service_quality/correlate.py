@@ -45,15 +45,23 @@ class Cause:
     resolved_at: datetime | None
     breaches: tuple[Breach, ...]
 
-    def holds(self, topology: Topology, breach: Breach, gap: timedelta) -> bool:
-        """Whether a new violation belongs to this problem. A resolved one comes back only with what was in it before,
-        and only shortly afterwards."""
+    def holds(self, topology: Topology, breach: Breach) -> bool:
+        """Whether a new violation belongs to this problem, which lasts."""
         if self.resolved_at is not None:
-            again = any(
-                (b.service, b.kpi, b.resource) == (breach.service, breach.kpi, breach.resource) for b in self.breaches
-            )
-            return again and breach.started_at - self.resolved_at <= gap
+            return False
         return topology.within(breach.resource, breach.service, self.root.dimension, self.root.elements)
+
+    def returns(self, root: Root, began: datetime, gap: timedelta) -> bool:
+        """Whether this problem, resolved shortly before, has come back: the same root failed again."""
+        if self.resolved_at is None or began - self.resolved_at > gap:
+            return False
+        return (self.root.dimension, self.root.elements) == (root.dimension, root.elements)
+
+    def lies_in(self, topology: Topology, root: Root, began: datetime, gap: timedelta) -> bool:
+        """Whether this problem, which lasts and began shortly before, is a part of what a root found now explains."""
+        if self.resolved_at is not None or not self.breaches or abs(began - self.last_started_at) > gap:
+            return False
+        return all(topology.within(b.resource, b.service, root.dimension, root.elements) for b in self.breaches)
 
 
 async def due(ctx: Ctx) -> None:
@@ -110,7 +118,7 @@ async def attach(ctx: Ctx, known: Topology) -> None:
     joining: dict[str, list[Breach]] = defaultdict(list)
     left: list[Breach] = []
     for breach in map(_breach, rows):
-        holding = [cause for cause in open_now if cause.holds(known, breach, gap)]
+        holding = [cause for cause in open_now if cause.holds(known, breach)]
         if holding:
             joining[min(holding, key=lambda c: _distance(known, breach, c.root)).problem_id].append(breach)
         else:
@@ -121,7 +129,8 @@ async def attach(ctx: Ctx, known: Topology) -> None:
         return
     found = await leaves(ctx, left)
     for root, members in roots(left, found, known, [c.root for c in open_now if c.resolved_at is None]):
-        same = _same_fault(open_now, known, root, members, gap)
+        began = min(b.started_at for b in members)
+        same = [c for c in open_now if c.lies_in(known, root, began, gap) or c.returns(root, began, gap)]
         if same:
             await extend(ctx, known, same[0].problem_id, members, root, same[1:])
         else:
@@ -132,21 +141,6 @@ def _distance(known: Topology, breach: Breach, root: Root) -> int:
     """How many dimensions a root is above a violation: of several roots the nearest is its own."""
     names = list(known.elements(breach.resource, breach.service))
     return 0 if root.dimension == OWN else 1 + (names.index(root.dimension) if root.dimension in names else len(names))
-
-
-def _same_fault(
-    open_now: Iterable[Cause], known: Topology, root: Root, members: Sequence[Breach], gap: timedelta
-) -> list[Cause]:
-    """Open problems that lie wholly in a root found now and began shortly before: a fault seen in part at first."""
-    began = min(b.started_at for b in members)
-    return [
-        cause
-        for cause in open_now
-        if cause.resolved_at is None
-        and cause.breaches
-        and abs(began - cause.last_started_at) <= gap
-        and all(known.within(b.resource, b.service, root.dimension, root.elements) for b in cause.breaches)
-    ]
 
 
 async def raise_problem(ctx: Ctx, known: Topology, root: Root, members: Sequence[Breach]) -> None:
