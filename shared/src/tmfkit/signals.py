@@ -63,6 +63,7 @@ class Signals:
             try:
                 connection = await asyncpg.connect(self._dsn, server_settings={"application_name": "signals"})
                 await connection.add_listener(CHANNEL, self._heard)
+                connection.add_termination_listener(lambda _: self._ready.set())  # to find out by trying to send
                 for names in self._waiting.values():  # what was missed while not listening
                     for event in names:
                         event.set()

@@ -21,7 +21,8 @@ BASELINE_PAD = timedelta(minutes=30)
 MIN_BASELINE = 3  # samples; fewer make no spread
 MAX_SPREADS = 200.0  # a leaf is at most so far off: one that was constant would hide all others
 MIN_SHARE = 0.5  # of what an element holds has to fail before it is the root of several failing parts
-MIN_SPREAD_RATIO = 0.01  # of the baseline's mean: how exact any instrument is taken to be
+NORMAL_IQR = 1.349  # interquartile range of the normal distribution, in standard deviations
+MIN_SPREAD_RATIO = 0.01  # of the baseline's median: how exact any instrument is taken to be
 
 
 @dataclass(frozen=True)
@@ -62,21 +63,21 @@ class Leaves:
 
 
 _VALUES = """
-SELECT s.id, s.resource, s.service, s.kpi, v.mean AS value, b.mean, b.sd, b.n, d.mean AS day_mean, d.sd AS day_sd,
-  d.n AS day_n
+SELECT s.id, s.resource, s.service, s.kpi, v.mean AS value, b.quartiles, b.n, d.quartiles AS day_quartiles, d.n AS day_n
 FROM series s JOIN unnest($1::text[], $2::text[]) AS p (service, kpi) USING (service, kpi)
 LEFT JOIN LATERAL (
   SELECT avg(value) AS mean FROM measurement m
   WHERE m.series_id = s.id AND m.observed_at >= $3 AND m.observed_at < $4
 ) v ON true
 LEFT JOIN LATERAL (
-  SELECT avg(m.value) AS mean, stddev_samp(m.value) AS sd, count(*) AS n
+  SELECT percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY m.value) AS quartiles, count(*) AS n
   FROM generate_series(1, $5::int) AS day JOIN measurement m ON m.series_id = s.id
   AND m.observed_at >= $3 - day * interval '1 day' - $6::interval
   AND m.observed_at < $4 - day * interval '1 day' + $6::interval
 ) b ON true
 LEFT JOIN LATERAL (
-  SELECT avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS n FROM measurement m
+  SELECT percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY m.value) AS quartiles, count(*) AS n
+  FROM measurement m
   WHERE b.n < $7 AND m.series_id = s.id AND m.observed_at >= $3 - interval '1 day' AND m.observed_at < $3
 ) d ON true
 """
@@ -108,13 +109,16 @@ async def leaves(ctx: Context[Any], breaches: Sequence[Breach]) -> Leaves:
 
 
 def _deviation(row: Mapping[str, Any], better: str) -> float:
-    """How many spreads of its baseline a leaf is worse; the spread is at least a hundredth of the mean."""
-    mean, sd, n = row["mean"], row["sd"], row["n"]
+    """How many spreads of its baseline a leaf is worse: (value - median) / (interquartile range / 1.349), which for a
+    normal distribution is the standard deviation, and which an earlier fault in the baseline hardly moves. The spread
+    is at least a hundredth of the median."""
+    quartiles, n = row["quartiles"], row["n"]
     if n < MIN_BASELINE:
-        mean, sd, n = row["day_mean"], row["day_sd"], row["day_n"]
+        quartiles, n = row["day_quartiles"], row["day_n"]
     if n < MIN_BASELINE or row["value"] is None:
         return float("nan")
-    off = (row["value"] - mean) / max(sd, MIN_SPREAD_RATIO * abs(mean), 1e-9)
+    low, median, high = quartiles
+    off = (row["value"] - median) / max((high - low) / NORMAL_IQR, MIN_SPREAD_RATIO * abs(median), 1e-9)
     worse = {"higher": -off, "lower": off}.get(better, abs(off))
     return float(min(max(worse, -MAX_SPREADS), MAX_SPREADS))
 
