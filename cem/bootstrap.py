@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -143,15 +144,17 @@ def main() -> None:
         )
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".venv").resolve()
     print(f"making {folder.name} from requirements.lock", file=sys.stderr)
+    started = time.monotonic()
     pip = environment_made(folder)
     try:
-        installed(folder, pip)
+        by = installed(folder, pip)
     except subprocess.CalledProcessError as e:
         raise SystemExit(f"Installing failed: {' '.join(e.cmd[:6])} ... ended with {e.returncode}.") from None
     # Compiled once, by one process: otherwise each of the five that start together does it again.
     writing = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run([str(folder / "bin" / "python"), "-c", COMPILE, *STARTED.split()], env=writing)
     (folder / STAMP).touch()
+    print(f"{folder.name} ready (by {by}): {time.monotonic() - started:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

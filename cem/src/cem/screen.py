@@ -37,8 +37,7 @@ class Screen:
     def phase(self, name: str) -> Iterator[None]:
         """A part of the run that is timed; its end is told when it went well."""
         started = time.monotonic()
-        with self.console.status(escape(name)) if self.console.is_terminal else contextlib.nullcontext():
-            yield
+        yield
         self.timings[name] = time.monotonic() - started
         self.line(f"{name}: {self.timings[name]:.1f} s", "dim")
 
@@ -53,14 +52,13 @@ class Screen:
             yield Bar(self, name, total, progress)
 
     def addresses(self, rows: Sequence[tuple[str, str, Mapping[str, Sequence[str]]]]) -> None:
-        """Member, its base address, and the API paths it serves with their versions."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for heading in ("component", "address", "APIs (below /tmf-api)", "also there"):
-            table.add_column(heading, no_wrap=heading != "APIs (below /tmf-api)", header_style="bold")
+        """Member, its base address, and below it the APIs it serves with their versions."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
         for name, base, apis in rows:
-            served = ", ".join(f"{api}/{'+'.join(versions)}" for api, versions in apis.items())
-            table.add_row(escape(name), escape(base), escape(served), "/docs /metrics /health/ready")
+            table.add_row(escape(name), escape(base), style="bold")
+            table.add_row("", ", ".join(f"{escape(api)}/{'+'.join(versions)}" for api, versions in apis.items()))
         self.console.print(table)
+        self.line("APIs below /tmf-api of each address; also there: /docs, /metrics, /health/ready", "dim")
 
 
 class Bar:

@@ -501,10 +501,15 @@ def test_a_healthy_network_has_no_problem(network: Network) -> None:
     assert (network.problems(), network.app.get(VIOLATION).json()) == ([], [])
 
 
-def test_without_inventories_configured_the_component_works_alone() -> None:
+def test_without_inventories_configured_the_component_works_alone_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with running(component, clock=lambda: NOW) as app:
         network = Network(app, Inventories())
         network.healthy()
         for _ in range(2):
             network.step(video={"cell-005"})
         assert (network.problem()["status"], app.get("/health/ready").status_code) == ("acknowledged", 200)
+        network.correlate()
+        told = [record.name for record in caplog.records if record.name.startswith("service_quality")]
+        assert sorted(told) == ["service_quality.correlate", "service_quality.topology"]

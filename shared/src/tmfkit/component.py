@@ -91,6 +91,11 @@ class Component:
     """Beginnings of own paths that ask for no token, because they hold a key themselves."""
     version: str = "0.1.0"
 
+    def __post_init__(self) -> None:
+        names = [f.name for f in self.follows]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"{self.name} follows twice under one name: {', '.join(twice)}")
+
     @cached_property
     def kernel(self) -> KernelTables:
         return kernel_tables(self.metadata)

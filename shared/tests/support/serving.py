@@ -9,9 +9,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any, Self
 
+import asyncpg
+import httpx
 import orjson
 import uvicorn
 from sqlalchemy import MetaData, text
@@ -22,7 +23,7 @@ from tmfkit.component import Component
 from tmfkit.database import dsn, new_id
 from tmfkit.embedded import create
 from tmfkit.sql import INSTANT_FUNCTION
-from tmfkit.testing import database_named, server
+from tmfkit.testing import database_named, local_settings, server
 from tmfkit.types import Document
 
 PATIENCE_S = 30.0
@@ -33,13 +34,18 @@ PATIENCE_S = 30.0
 
 def database(component: Component) -> str:
     """URL of an empty database with the tables that a component declares, for one that has no migrations."""
-    template = _template(component.name, component.schema)
+    schema = component.schema
+    if component.name not in _templates:
+        _templates[component.name] = _template(component.name, schema)
+    template = _templates[component.name]
     name = f"test_{component.name}_{new_id().replace('-', '')}"
     create(server(), [name], template=template)
     return database_named(name)
 
 
-@cache
+_templates: dict[str, str] = {}
+
+
 def _template(name: str, schema: MetaData) -> str:
     template = f"template_{name}_{os.getpid()}"
     create(server(), [template])
@@ -53,6 +59,29 @@ async def _create_all(url: str, schema: MetaData) -> None:
         await connection.execute(text(INSTANT_FUNCTION))
         await connection.run_sync(schema.create_all)
     await engine.dispose()
+
+
+@contextlib.contextmanager
+def away(url: str) -> Iterator[None]:
+    """Nobody can reach this database for a while; whoever was connected is thrown out."""
+    name = url.partition("://")[2].partition("/")[2].partition("?")[0]
+
+    async def allow(connections: bool) -> None:
+        connection = await asyncpg.connect(dsn(server()))
+        try:
+            await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {connections}')
+            if not connections:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+                )
+        finally:
+            await connection.close()
+
+    asyncio.run(allow(False))
+    try:
+        yield
+    finally:
+        asyncio.run(allow(True))
 
 
 # --- sockets -----------------------------------------------------------------------------------------------
@@ -82,6 +111,43 @@ def served(app: Any, port: int = 0) -> Iterator[str]:
     finally:
         running.should_exit = True
         thread.join(20)
+
+
+class Online:
+    """A component that serves on a real socket, worker and all, and a look into its database."""
+
+    def __init__(self, component: Component, **values: Any) -> None:
+        self.component = component
+        self.port = values.pop("port", None) or free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.url = values.pop("database_url", None) or database(component)
+        self.base = f"{self.address}/{component.name}"
+        self.settings = local_settings(
+            component, database_url=self.url, public_url=self.address, port=self.port, **values
+        )
+        self.client = httpx.Client(base_url=self.address, timeout=30, trust_env=False)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(served(self.component.app(self.settings), self.port))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self._stack.close()
+
+    def sql(self, statement: str, *args: Any) -> list[Any]:
+        async def ask() -> list[Any]:
+            connection = await asyncpg.connect(dsn(self.url))
+            try:
+                return list(await connection.fetch(statement, *args))
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def count(self, table: str, where: str = "true") -> int:
+        return int(self.sql(f"SELECT count(*) FROM {table} WHERE {where}")[0][0])
 
 
 def until(happened: Callable[[], Any], what: str = "it", timeout_s: float = PATIENCE_S) -> Any:

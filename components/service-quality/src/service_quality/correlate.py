@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakSet
 
 from service_quality import resources as r
 from service_quality import service_problem as documents
@@ -32,6 +33,7 @@ from tmfkit.write import rfc3339
 log = logging.getLogger("service_quality.correlate")
 Ctx = Context[ServiceQualitySettings]
 LOCK = 0x636F7272
+_SILENT: WeakSet[Ctx] = WeakSet()  # components whose service inventory does not answer: said once
 
 
 @dataclass(frozen=True)
@@ -251,10 +253,14 @@ async def _affected(ctx: Ctx, members: Iterable[Breach]) -> Affected | None:
     """Whom violations affect; None when the service inventory does not say in time."""
     try:
         async with asyncio.timeout(ctx.settings.inventory_patience_s):
-            return await affected(ctx, {(b.service, b.resource) for b in members})
+            found = await affected(ctx, {(b.service, b.resource) for b in members})
     except (TmfError, OSError, TimeoutError) as e:
-        log.info("the service inventory does not say who is affected; asked again later: %s", e)
+        if ctx not in _SILENT:
+            log.warning("the service inventory does not say who is affected; asked again until it does: %s", e)
+        _SILENT.add(ctx)
         return None
+    _SILENT.discard(ctx)
+    return found
 
 
 # --- what was missing ---

@@ -18,13 +18,14 @@ async def due(ctx: Context[ServiceQualitySettings]) -> None:
     newest = await pool.fetchval("SELECT max(watermark) FROM series")
     if newest is None:
         return
-    before = min(newest, ctx.now()) - timedelta(seconds=ctx.settings.measurement_retention_s)
+    kept = timedelta(seconds=ctx.settings.measurement_retention_s)
+    before = min(newest, ctx.now()) - kept
     await drop_before(ctx, before)
     until = await pool.fetchval("SELECT until FROM horizon")
     if until is not None:
         while await _forget_keys(ctx, until):
             pass
-    await pool.execute("DELETE FROM rejection WHERE at < $1", ctx.now() - (newest - before))
+    await pool.execute("DELETE FROM rejection WHERE at < $1", ctx.now() - kept)
 
 
 async def drop_before(ctx: Context[ServiceQualitySettings], before: datetime) -> list[str]:
