@@ -48,7 +48,7 @@ class Screen:
             yield Bar(self, name, total, None)
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console) as progress:
+        with Progress(*columns, console=self.console, transient=True) as progress:
             yield Bar(self, name, total, progress)
 
     def addresses(self, rows: Sequence[tuple[str, str, Mapping[str, Sequence[str]]]]) -> None:

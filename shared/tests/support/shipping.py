@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from tmfkit import Api, Component, Context, Lifecycle, Resource, Settings, context, permit
 from tmfkit.types import (
@@ -142,6 +142,19 @@ async def take_stock(request: Request, name: str, ctx: Context[Any] = Depends(co
     permit(request, "depotManagement", "stocktaking", "create")
     found = await ctx.database.fetchval("SELECT count(*) FROM depot WHERE doc ->> 'name' = $1", name)
     return {"name": name, "depots": found}
+
+
+class Wish(BaseModel):
+    depots: int
+
+
+@router.post("/planning", operation_id="plan")
+async def plan(request: Request, wish: Wish) -> dict[str, int]:
+    """What FastAPI itself judges; more than a hundred depots are more than it can do."""
+    permit(request, "depotManagement", "planning", "create")
+    if wish.depots > 100:
+        raise RuntimeError("a secret of the planning")
+    return {"depots": wish.depots}
 
 
 component = Component(
