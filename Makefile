@@ -34,9 +34,9 @@ check: $(READY) ## format, lint, types, import contracts
 	  echo "$(BIN)/mypy $${folder}*.py"; $(BIN)/mypy $${folder}*.py || well=false; done; $$well
 	$(BIN)/lint-imports
 
-lock: $(READY) ## requirements.lock, compiled anew from requirements.in
+lock: $(READY) ## requirements.lock from requirements.in; ARGS=--upgrade for newer versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --output-file requirements.lock requirements.in
+	  --no-emit-index-url --output-file requirements.lock $(ARGS) requirements.in
 
 migration: $(READY) ## the next migration; COMPONENT=customer-360 MESSAGE="what changes"
 	$(BIN)/cem migration "$(COMPONENT)" --message "$(MESSAGE)"

@@ -75,8 +75,12 @@ class Process:
             await asyncio.sleep(self.down_s)
             await self.start()
 
+    @property
+    def up(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     def kill(self, down_s: float) -> str:
-        if self._process is None or self._process.returncode is not None:
+        if self._process is None or not self.up:
             return f"{self.name} (down)"
         self._killed, self.down_s = True, down_s
         self._process.kill()
@@ -301,7 +305,7 @@ class Run:
             "seconds under load": round(loaded_s, 1),
             "seconds to deliver the rest": round(drained_s, 1),
             "subscriber killed as well": self.deafened,
-            "processes that ended by themselves": sum(len(p.ended) for p in self.processes),
+            "ended by itself": ", ".join(f"{p.name} {len(p.ended)} x" for p in self.processes if p.ended) or "none",
         }
         return Outcome(checks, told, [r for r in journal if r["kind"] == "kill"])
 
@@ -362,12 +366,18 @@ class Run:
                 self.load.registered.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.load.registered.wait(), 5)
-            if self.load.in_flight >= self.options.in_flight and self.postgres.family():
+            if self.load.in_flight >= self.options.in_flight and self._up(victim):
                 return
             for task in (*watched, *self.postgres.restarts):
                 if task.done() and not task.cancelled():
                     task.result()
             await asyncio.sleep(0.002)
+
+    def _up(self, victim: str) -> bool:
+        """Whether there is something to kill."""
+        if victim == "serve":
+            return self.serves[self.load.registrar].up
+        return any(p.up for p in self.relays) if victim == "relay" else bool(self.postgres.family())
 
     def _kill(self, victim: str, down_s: float) -> str:
         if victim == "postgres":
@@ -378,7 +388,8 @@ class Run:
             chosen = {self.load.registrar, *self.rng.sample([*self.serves], self.rng.randint(0, 1))}
             processes = [self.serves[address] for address in chosen]
         elif victim == "relay":
-            processes = self.rng.sample(self.relays, self.rng.randint(1, len(self.relays)))
+            up = [p for p in self.relays if p.up]
+            processes = self.rng.sample(up, self.rng.randint(1, len(up)))
         else:
             processes = self.processes
         killed = [p.kill(down_s + self.rng.uniform(0, 0.5)) for p in processes]
@@ -465,7 +476,7 @@ def report(outcome: Outcome) -> int:
     """The table and the closing line; how many promises were not kept."""
     _say("")
     for name, value in outcome.figures.items():
-        _say(f"{name:<56} {value:>8}")
+        _say(f"{name:<44} {value:>20}")
     _say("")
     for check in outcome.checks:
         verdict = "kept" if not check.failures else f"BROKEN {len(check.failures)} times"

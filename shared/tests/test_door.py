@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +16,6 @@ from shared.tests.support.shipping import BASE, DEAD_LETTERS, DEPOTS, HUB_V4, HU
 from tmfkit.testing import Running, assert_tmf_error, running
 from tmfkit.testing_issuer import Issuer
 
-STOCK, PLANNING = DEPOTS.replace("/depot", "/stocktaking", 1), ""
 STOCK = "/shipping/tmf-api/depotManagement/v1/stocktaking"
 PLANNING = "/shipping/tmf-api/depotManagement/v1/planning"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -90,8 +92,6 @@ def test_nobody_is_let_in_without_a_good_token(app: Running, issuer: Issuer) -> 
 
 
 def test_an_expired_token_is_refused_although_it_was_good_before(app: Running, issuer: Issuer) -> None:
-    import time
-
     token = issuer.token("ann", ["*:*:*"], claims={"exp": int(time.time()) - 28})  # the leeway is 30 s
     assert app.get(V5, headers=bearer(token)).status_code == 200
     deadline = time.monotonic() + 20
@@ -136,7 +136,7 @@ def test_what_begins_like_something_open_is_not_there(app: Running, path: str) -
 
 # --- to what -------------------------------------------------------------------------------------------------
 
-OPERATIONS = [
+OPERATIONS: list[tuple[str, str, Any, str]] = [
     ("GET", V5, None, "shipmentManagement:shipment:list"),
     ("HEAD", V5, None, "shipmentManagement:shipment:list"),
     ("GET", V4, None, "shipmentManagement:shipment:list"),
@@ -219,7 +219,8 @@ def test_every_write_leaves_who_what_and_the_trace(app: Running, issuer: Issuer)
     bulk = [{"op": "add", "path": "/", "value": {"name": f"shipment {i}"}} for i in range(2)]
     two, three = (d["id"] for d in app.patch(V5, bulk, "application/json-patch+json", headers=ann).json())
     once = {**ann, "idempotency-key": "once"}
-    four = [app.post(DEPOTS, {"name": "East"}, headers=once).json()["id"] for _ in range(2)][0]
+    four, again = (app.post(DEPOTS, {"name": "East"}, headers=once).json()["id"] for _ in range(2))
+    assert four == again
     app.delete(f"{V5}/{one}", headers=bob)
     hub = app.post(HUB_V5, {"callback": "http://127.0.0.1:9/x"}, headers=ann).json()["id"]
     app.delete(f"{HUB_V5}/{hub}", headers=bob)
@@ -304,6 +305,21 @@ def test_without_a_database_the_answer_is_later(guarded: dict[str, Any], issuer:
         assert stored(app)["shipment"] == 1
 
 
+def test_every_connection_that_was_lost_is_replaced() -> None:
+    url = database(component)
+    with running(component, database_url=url) as app:
+
+        async def at_once() -> list[int]:
+            return [a.status_code for a in await asyncio.gather(*(app.client.get(V5) for _ in range(12)))]
+
+        assert set(app.loop.run(at_once())) == {200}
+        for _ in range(3):
+            with away(url):
+                assert set(app.loop.run(at_once(), 20)) == {503}
+            assert set(app.loop.run(at_once(), 20)) == {200}
+        assert app.post(V5, {"name": "Rome"}).status_code == 201
+
+
 def test_without_its_issuer_nobody_is_let_in_and_the_answer_is_later() -> None:
     with Issuer() as gone:
         token = gone.token("ann", ["*:*:*"])
@@ -333,8 +349,13 @@ def test_requests_are_counted_by_route_and_never_by_path(app: Running, issuer: I
     app.get("/shipping/some/unknown/path", headers=ann)
     app.get(f"{V5}/{one}")
     told = app.get("/metrics").text
-    assert f'http_route="{V5}/{{id}}",http_response_status_code="200"' in told
-    assert f'http_request_method="POST",http_route="{V5}",http_response_status_code="201"' in told
-    assert 'http_response_status_code="401"' in told
+    counted = {
+        tuple(sorted(re.findall(r'="([^"]*)"', line)))
+        for line in told.splitlines()
+        if line.startswith("http_server_request_duration_seconds_count")
+    }
+    of_one = f"{V5}/{{id}}"
+    for series in (("GET", of_one, "200"), ("POST", V5, "201"), ("GET", of_one, "401"), ("GET", "other", "404")):
+        assert tuple(sorted(series)) in counted
     assert one not in told
     assert "unknown" not in told

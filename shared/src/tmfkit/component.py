@@ -17,7 +17,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import asyncpg
 import httpx
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -30,7 +29,7 @@ from tmfkit import deadletter, docs, errors, migrate, openapi
 from tmfkit.canvas import CanvasAddresses
 from tmfkit.context import Context
 from tmfkit.database import Database, dsn
-from tmfkit.door import NO_DATABASE, Door
+from tmfkit.door import NO_DATABASE, Door, no_database
 from tmfkit.follow import Follow, Following, Listeners
 from tmfkit.hub import HubEndpoint
 from tmfkit.network import Callbacks
@@ -50,12 +49,6 @@ from tmfkit.worker import Every, Worker
 from tmfkit.write import Form
 
 log = logging.getLogger("tmfkit")
-UNREACHABLE = (
-    *NO_DATABASE,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    socket.gaierror,
-)
 Command = Callable[["Component", Sequence[str]], Awaitable[int] | int]
 
 
@@ -197,6 +190,8 @@ class Component:
         for router in self.routes:
             app.include_router(router, prefix=base)
         errors.install(app, max_body_bytes=settings.largest_body_bytes)
+        for kind in NO_DATABASE:
+            app.add_exception_handler(kind, _no_database)
         verifier = self._verifier(settings)
         app.door = Door(blank, telemetry, base, verifier, Routes(f"{base}/tmf-api", endpoints), self.unguarded)
         app.openapi = lambda: self._own_openapi(app, base)  # type: ignore[method-assign]
@@ -417,7 +412,7 @@ class Component:
             return self._run(given, rest, own)
         except KeyboardInterrupt:
             return 130
-        except UNREACHABLE as e:
+        except (*NO_DATABASE, socket.gaierror) as e:
             print(f"the database does not answer: {e}", file=sys.stderr)
             return 1
 
@@ -522,6 +517,11 @@ class App(FastAPI):
     def build_middleware_stack(self) -> Any:
         self.door.app = super().build_middleware_stack()
         return self.door
+
+
+async def _no_database(request: Request, error: Exception) -> Response:
+    log.warning("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    return errors.response(no_database(), request.url.path)
 
 
 class _Unstarted:

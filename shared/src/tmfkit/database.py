@@ -46,7 +46,7 @@ class Lanes:
         try:
             result = await getattr(lane, method)(statement, *args)
         except asyncpg.PostgresError:
-            await self._give(lane, sound=not lane.is_closed())
+            await self._give(lane, sound=not _lost(lane))
             raise
         except BaseException:
             await self._give(lane, sound=False)
@@ -60,7 +60,7 @@ class Lanes:
         while True:
             while self._free:
                 lane = self._free.pop()
-                if not lane.is_closed():
+                if not _lost(lane):
                     return lane
                 await self._give(lane, sound=False)
             if self._open < self._size:
@@ -98,6 +98,14 @@ class Lanes:
     async def close(self) -> None:
         while self._free:
             await self._pool.release(self._free.pop())
+
+
+def _lost(lane: Any) -> bool:
+    """Whether a lane's connection is closed. The pool takes one back by itself when the server ends it."""
+    try:
+        return bool(lane.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 class Database:

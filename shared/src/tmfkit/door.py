@@ -25,6 +25,10 @@ NO_DATABASE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection whose server has just said that it ends
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # a database that accepts no connections
     ConnectionError,
 )
 NOBODY = Principal("anonymous", frozenset())
@@ -78,8 +82,7 @@ class Door:
                 log.warning("%s %s: %s: %s", scope["method"], scope["path"], type(e).__name__, e)
                 if status:
                     raise
-                unavailable = ServiceUnavailable("the database does not answer", retry_after_s=1)
-                await response(unavailable, scope["path"])(scope, receive, sending)
+                await response(no_database(), scope["path"])(scope, receive, sending)
             except ClientDisconnect:
                 log.debug("the client left %s %s", scope["method"], scope["path"])
             except Exception:
@@ -95,6 +98,8 @@ class Door:
         client = scope.get("client")
         scope["tmfkit.trusted"] = self._any_peer or (client is not None and self._trusted(client[0]))
         found = self.routes.find(scope.get("raw_path") or quote(scope["path"]).encode())
+        if found is not None:
+            scope["tmfkit.route"] = found[0].path if found[1] is None else found[0].route
         principal = ANONYMOUS
         if self.verifier is not None:
             if found is not None or not self._open(scope["path"]):
@@ -109,7 +114,6 @@ class Door:
                 await self.app(scope, receive, send)
             else:
                 endpoint, id = found
-                scope["tmfkit.route"] = endpoint.path if id is None else endpoint.route
                 await endpoint(scope, receive, send, id)
         finally:
             CALL.reset(token)
@@ -133,6 +137,10 @@ class Door:
             if len(self._peer_cache) < 10_000:
                 self._peer_cache[peer] = known
         return known
+
+
+def no_database() -> TmfError:
+    return ServiceUnavailable("the database does not answer", retry_after_s=1)
 
 
 def refuse_nul(scope: Scope) -> None:

@@ -45,7 +45,7 @@ SYMBOLS = {
 }
 NEGATIVE = frozenset({"ne", "nin"})
 MAX_QUERY_CHARS = 8192
-MAX_CONDITIONS = 64
+MAX_CONDITIONS = 256
 MAX_REGEX_CHARS = 200
 
 _CONDITION = re.compile(r"^([@\w.\-:/]+?)\s*(>=|<=|==|=~|\*=|!=|>|<|=)(.*)$", re.S)
@@ -221,7 +221,7 @@ def _expression(text: str) -> jsonpath.Expression:
 
 
 def _filter(name: str, op: str, text: str, names: Names) -> Filter:
-    path = names(name)
+    path = None if names is anything and name.rpartition(".")[2].lower() in OPERATORS else names(name)
     if path is None and op == "eq":
         head, _, tail = name.rpartition(".")
         if tail.lower() in OPERATORS and head:

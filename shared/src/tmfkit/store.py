@@ -85,7 +85,14 @@ class Shelf:
             .cte("written")
         )
         raised = func.unnest(_array("ids"), _array("event_ids")).table_valued("id", "event_id").render_derived("raised")
-        return self._write(doc, func.count(), raised=raised, on=doc.c.id == raised.c.id, kind=_text("kind"), many=True)
+        return self._write(
+            doc,
+            func.count(),
+            raised=raised,
+            on=(doc.c.id == raised.c.id) & raised.c.event_id.is_not(None),
+            kind=_text("kind"),
+            many=True,
+        )
 
     @cached_property
     def update(self) -> sql.Plan:

@@ -22,7 +22,7 @@ MIN_BASELINE = 3  # samples; fewer make no spread
 MAX_SPREADS = 200.0  # a leaf is at most so far off: one that was constant would hide all others
 MIN_SHARE = 0.5  # of what an element holds has to fail before it is the root of several failing parts
 NORMAL_IQR = 1.349  # interquartile range of the normal distribution, in standard deviations
-MIN_SPREAD_RATIO = 0.01  # of the baseline's median: how exact any instrument is taken to be
+MIN_SPREAD_RATIO = 0.01  # of the baseline's median, where an indicator never moved before
 
 
 @dataclass(frozen=True)
@@ -100,27 +100,41 @@ async def leaves(ctx: Context[Any], breaches: Sequence[Breach]) -> Leaves:
         BASELINE_PAD,
         MIN_BASELINE,
     )
+    deviation = np.full(len(rows), np.nan)
+    for pair, direction in better.items():
+        of_pair = [at for at, row in enumerate(rows) if (row["service"], row["kpi"]) == pair]
+        deviation[of_pair] = deviations([rows[at] for at in of_pair], direction)
     return Leaves(
-        [row["resource"] for row in rows],
-        [row["service"] for row in rows],
-        [row["kpi"] for row in rows],
-        np.array([_deviation(row, better[row["service"], row["kpi"]]) for row in rows], dtype=np.float64),
+        [row["resource"] for row in rows], [row["service"] for row in rows], [row["kpi"] for row in rows], deviation
     )
 
 
-def _deviation(row: Mapping[str, Any], better: str) -> float:
-    """How many spreads of its baseline a leaf is worse: (value - median) / (interquartile range / 1.349), which for a
-    normal distribution is the standard deviation, and which an earlier fault in the baseline hardly moves. The spread
-    is at least a hundredth of the median."""
+def deviations(rows: Sequence[Mapping[str, Any]], better: str) -> Floats:
+    """How many spreads of its baseline each series of one indicator is worse, NaN where that is not known.
+
+    (value - median) / (interquartile range / 1.349): the spread is the standard deviation of a normal distribution,
+    and an earlier fault in the baseline hardly moves it. Few samples can lie close together by chance: no spread is
+    less than half of what is usual for the indicator.
+    """
+    seen = np.array([_seen(row) for row in rows], dtype=np.float64).reshape(len(rows), 4)
+    value, low, median, high = seen.T
+    spread = (high - low) / NORMAL_IQR
+    known = ~np.isnan(spread)
+    usual = float(np.median(spread[known])) if known.any() else 0.0
+    constant = MIN_SPREAD_RATIO * np.abs(median) if usual == 0.0 else 0.0
+    off = (value - median) / np.maximum(np.maximum(spread, usual / 2), np.maximum(constant, 1e-9))
+    worse = {"higher": -off, "lower": off}.get(better, np.abs(off))
+    return np.clip(worse, -MAX_SPREADS, MAX_SPREADS)
+
+
+def _seen(row: Mapping[str, Any]) -> tuple[float, ...]:
+    """Value and quartiles of the baseline of one series; of the day before where there is no week."""
     quartiles, n = row["quartiles"], row["n"]
     if n < MIN_BASELINE:
         quartiles, n = row["day_quartiles"], row["day_n"]
     if n < MIN_BASELINE or row["value"] is None:
-        return float("nan")
-    low, median, high = quartiles
-    off = (row["value"] - median) / max((high - low) / NORMAL_IQR, MIN_SPREAD_RATIO * abs(median), 1e-9)
-    worse = {"higher": -off, "lower": off}.get(better, abs(off))
-    return float(min(max(worse, -MAX_SPREADS), MAX_SPREADS))
+        return (float("nan"),) * 4
+    return (row["value"], *quartiles)
 
 
 def roots(
