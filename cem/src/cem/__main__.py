@@ -183,7 +183,11 @@ def _load_measurements(given: argparse.Namespace) -> int:
     async def job(target: Target) -> int:
         url, well = target.address("service-quality"), True
         for file in given.file:
-            well = await load.load_measurements(target.client, url, file, by, screen) and well
+            try:
+                well = await load.load_measurements(target.client, url, file, by, screen) and well
+            except InstanceError as e:  # the other files may be good
+                screen.trouble(f"{file}: {e}")
+                well = False
         return 0 if well else 1
 
     return to(given.folder, "service-quality", given.url, job, screen)

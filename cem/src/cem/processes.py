@@ -21,10 +21,10 @@ _LINE_BYTES = 1024 * 1024
 
 
 class Died(Exception):
-    """A process that should run has ended. `tail` is the end of what it said."""
+    """A process that should run has ended. `tail` is the end of what it said; `code` None: nobody told us."""
 
-    def __init__(self, name: str, code: int, tail: Sequence[str]) -> None:
-        super().__init__(f"{name} ended: {ending(code)}.")
+    def __init__(self, name: str, code: int | None, tail: Sequence[str]) -> None:
+        super().__init__(f"{name} ended." if code is None else f"{name} ended: {ending(code)}.")
         self.name, self.code, self.tail = name, code, list(tail)
 
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -20,7 +20,6 @@ from cem.suite import Member, Plan
 
 READY_BUDGET_S = 120.0
 STOP_BUDGET_S = 5.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StepFailed(Exception):
@@ -99,7 +98,8 @@ class Suite:
             if dead is not None:
                 return dead.died()
             if self.embedded and postgres.postmaster(self.instance.postgres) is None:
-                return Died("PostgreSQL", 1, log.read_text(errors="replace").splitlines()[-10:] if log.exists() else [])
+                said = log.read_text(errors="replace").splitlines() if log.exists() else []
+                return Died("PostgreSQL", None, said[-10:])
             await asyncio.sleep(0.2)
 
     async def stop(self) -> None:
@@ -118,7 +118,10 @@ def supervised(
     itself while it should run is reported with the tail of its log: 1.
     """
     instance = Instance(folder)
-    for sign in _SIGNALS:  # outside of the event loop too a signal unwinds, so that nothing stays behind
+    signs = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        signs.append(signal.SIGHUP)
+    for sign in signs:  # outside of the event loop too a signal unwinds, so that nothing stays behind
         signal.signal(sign, _unwind)
     with instance.claimed(mode):
         complaint = ports.complaint(plan.host, plan.ports)
@@ -133,9 +136,9 @@ def supervised(
                 )
             suite = Suite(plan, instance, databases, screen)
             try:
-                return asyncio.run(_supervise(suite, job, endless))
+                return asyncio.run(_supervise(suite, job, endless, signs))
             finally:
-                for sign in _SIGNALS:  # only the database's stop remains, and it takes its seconds
+                for sign in signs:  # only the database's stop remains, and it takes its seconds
                     signal.signal(sign, signal.SIG_IGN)
 
 
@@ -143,9 +146,11 @@ def _unwind(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-async def _supervise(suite: Suite, job: Callable[[Suite], Awaitable[int]], endless: bool) -> int:
+async def _supervise(
+    suite: Suite, job: Callable[[Suite], Awaitable[int]], endless: bool, signs: Sequence[signal.Signals]
+) -> int:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
-    for sign in _SIGNALS:
+    for sign in signs:
         loop.add_signal_handler(sign, told.set)
 
     async def all_of_it() -> int:
