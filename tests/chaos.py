@@ -138,7 +138,10 @@ class PostgreSQL:
 
     def family(self) -> list[psutil.Process]:
         """The postmaster and its processes: those of the lock file in our own folder, and only if it is our child."""
-        pid = int((self.folder / "postmaster.pid").read_text().split()[0])
+        try:
+            pid = int((self.folder / "postmaster.pid").read_text().split()[0])
+        except (OSError, IndexError, ValueError):  # it has only just been started
+            return []
         if self._process is None or self._process.poll() is not None or pid != self._process.pid:
             return []
         postmaster = psutil.Process(pid)
@@ -534,7 +537,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
         try:
-            outcome = asyncio.run(chaos(options, Path(name)))
+            try:
+                outcome = asyncio.run(chaos(options, Path(name)))
+            finally:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # the folder goes too, however often Ctrl-C is pressed
         except asyncio.CancelledError:
             _say("interrupted")
             return 130

@@ -78,7 +78,7 @@ def media_type(scope: Scope, accepted: tuple[str, ...]) -> str:
 def acceptable(scope: Scope) -> None:
     """406 when the client refuses JSON."""
     value = header(scope, b"accept")
-    if not value or value == "*/*" or value.startswith(JSON_MEDIA):
+    if not value or value in ("*/*", JSON_MEDIA) or value.startswith(f"{JSON_MEDIA},"):
         return
     for part in value.split(","):
         media, _, parameters = part.partition(";")

@@ -190,6 +190,8 @@ def parse_fields(text: str) -> tuple[str, ...]:
         if c == "," and depth <= 0:
             out.append(text[start:i].strip())
             start = i + 1
+    if start < len(text):  # a bracket that does not close
+        out.append(text[start:].strip())
     for wanted in out:
         if "[" in wanted:
             try:
