@@ -56,11 +56,8 @@ COMPONENTS = (
         "experience_management",
         2,
         "how does it feel?",
-        {
-            "serviceQuality": "service-quality",
-            "serviceInventory": "demo-operator",
-            "resourceInventory": "demo-operator",
-        },
+        {"serviceQuality": "service-quality", "serviceInventory": "demo-operator"},
+        {"REEVALUATION_S": "2"},  # simulated time runs fast
     ),
     Member(
         "customer-360",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -46,14 +46,15 @@ class Batch:
         self.reasons: Counter[tuple[str, str]] = Counter()
         self.examples: dict[tuple[str, str], str] = {}
 
-    async def add(self, rows: list[Any]) -> None:
+    async def add(self, rows: list[Any], lines: Sequence[int] | None = None) -> None:
+        """Judge rows; `lines`: where each stands in its file, if they come from one."""
         for row in rows:
             if type(row) is dict and "granularityS" in row:
                 row["granularity"] = row["granularityS"]
         await self.book.learn_units(self.ctx, rows, self.limits)
         good, bad = parse_batch(rows, self.limits, self.book.catalogue)
         for rejection in bad:
-            self._reject(rejection, rows[rejection.index])
+            self._reject(rejection, rows[rejection.index], lines[rejection.index] if lines else None)
         known, records, unknown = self.book.series, self.records, []
         for m in good:
             key, id = key_of(m.id)
@@ -74,7 +75,14 @@ class Batch:
         self.rows += len(rows)
         await asyncio.sleep(0)
 
-    def _reject(self, rejection: Rejection, row: Any) -> None:
+    def fault(self, line: int, element: str, reason: str) -> None:
+        """Something in a file that did not become a row."""
+        self.rejected += 1
+        if len(self.errors) < ERRORS_SHOWN:
+            self.errors.append({"line": line, "id": None, "attribute": element, "reason": reason})
+        self._count((element, reason), "")
+
+    def _reject(self, rejection: Rejection, row: Any, line: int | None) -> None:
         self.rejected += 1
         attribute, reason = rejection.attribute, rejection.reason
         if isinstance(row, NotJson):
@@ -84,13 +92,15 @@ class Batch:
             attribute = "granularityS"
         id = row.get("id") if isinstance(row, dict) else None
         if len(self.errors) < ERRORS_SHOWN:
-            index = self.rows + rejection.index
-            error = {"index": index, "id": id[:255] if isinstance(id, str) else None, "attribute": attribute}
+            place = {"index": self.rows + rejection.index} if line is None else {"line": line}
+            error = {**place, "id": id[:255] if isinstance(id, str) else None, "attribute": attribute}
             self.errors.append({**error, "reason": reason})
-        kind = (attribute, reason)
+        self._count((attribute, reason), _example(row))
+
+    def _count(self, kind: tuple[str, str], example: str) -> None:
         if kind in self.reasons or len(self.reasons) < REASONS_KEPT:
             self.reasons[kind] += 1
-            self.examples.setdefault(kind, _example(row))
+            self.examples.setdefault(kind, example)
 
     def refusals(self) -> list[Refusal]:
         named = [Refusal(*kind, rows, self.examples[kind]) for kind, rows in self.reasons.items()]
@@ -126,14 +136,19 @@ async def accept(request: Request, ctx: Ctx) -> Response:
         rows = _array(await http.body(request.scope, request.receive, ctx.settings.max_body_bytes))
         for first in range(0, len(rows), SLICE):
             await batch.add(rows[first : first + SLICE])
-    stored = await book.store(ctx, batch.records, batch.refusals())
-    if stored:
+    return await stored(ctx, book, batch)
+
+
+async def stored(ctx: Context[ServiceQualitySettings], book: Ledger, batch: Batch) -> Response:
+    """Store what was taken, and say what became of the batch."""
+    new = await book.store(ctx, batch.records, batch.refusals())
+    if new:
         ctx.wake("evaluate")
-    duplicates = batch.repeated + len(batch.records) - stored
+    duplicates = batch.repeated + len(batch.records) - new
     counted = ctx.telemetry.counter("service_quality_measurements", "Measurements received, by outcome.", ("outcome",))
-    for outcome, count in (("accepted", stored), ("duplicate", duplicates), ("rejected", batch.rejected)):
+    for outcome, count in (("accepted", new), ("duplicate", duplicates), ("rejected", batch.rejected)):
         counted.labels(outcome).inc(count)
-    result = {"accepted": stored, "duplicates": duplicates, "rejected": batch.rejected, "errors": batch.errors}
+    result = {"accepted": new, "duplicates": duplicates, "rejected": batch.rejected, "errors": batch.errors}
     return Response(orjson.dumps(result), media_type=http.JSON_MEDIA)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from service_quality import correlate, evaluate, ingest, retention, tables, tasks
+from service_quality import correlate, evaluate, files, ingest, retention, tables, tasks
 from service_quality import resources as r
 from service_quality.settings import ServiceQualitySettings
 from tmfkit import Api, Component, Every
@@ -30,7 +30,7 @@ component = Component(
         ),
         Api("own", "serviceLevelViolation", ("v1",), (r.SERVICE_LEVEL_VIOLATION,)),
     ),
-    routes=(ingest.router,),
+    routes=(ingest.router, files.router),
     flows=(
         Every(10, evaluate.due, name="evaluate"),
         Every(15, correlate.due, name="correlate"),

@@ -47,6 +47,24 @@ class BatchResult(BaseModel):
     errors: list[RowError] = Field(default_factory=list)
 
 
+class FileError(BaseModel):
+    """Why something in a file was refused: its line from 1, the element, column or attribute at fault."""
+
+    line: int
+    id: str | None = None
+    attribute: str
+    reason: str
+
+
+class FileResult(BaseModel):
+    """What became of a file; `errors` names the first hundred of what was rejected."""
+
+    accepted: int
+    duplicates: int
+    rejected: int
+    errors: list[FileError] = Field(default_factory=list)
+
+
 class KpiSummary(BaseModel):
     """One series over a window; quantiles are nearest-rank, the baseline is the time before the window."""
 
@@ -76,3 +94,12 @@ def ndjson_and_json(model: type[BaseModel]) -> dict[str, Any]:
             },
         }
     }
+
+
+FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {media: {"schema": {"type": "string"}} for media in ("application/xml", "text/xml", "text/csv")},
+    }
+}
+"""The request body of a file for the OpenAPI file."""
