@@ -137,7 +137,7 @@ def orm(url: str) -> FastAPI:
 
     @app.post(base, response_model=Customer, status_code=201, response_model_exclude_none=True)
     async def create(body: component_form(), s: Session) -> Customer:  # type: ignore[valid-type]
-        doc = body.model_dump(mode="json", by_alias=True, exclude_none=True)  # type: ignore[attr-defined]
+        doc = body.model_dump(mode="json", by_alias=True, exclude_none=True)
         doc["id"] = new_id()
         row = Row(id=doc["id"], doc=doc)
         s.add(row)

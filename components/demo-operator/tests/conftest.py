@@ -237,7 +237,8 @@ class Road:
     async def degrade(self, client: httpx.AsyncClient, bad: list[tuple[Document, Any]]) -> None:
         run = str(time.monotonic_ns())
         objectives = {doc["name"]: key for key, doc in self.docs.items() if key.startswith(OBJECTIVE)}
-        violations, cells, subjects = [], set(), {}
+        violations, cells = [], set()
+        subjects: dict[str, Any] = {}
         for at, (row, objective) in enumerate(bad):
             path = f"{VIOLATION}/violation-{run}-{at}"
             doc = {

@@ -272,6 +272,7 @@ def test_without_an_offer_the_loop_is_told_as_far_as_it_came() -> None:
 
 
 def test_nothing_heard_is_nothing_found() -> None:
-    chain = proved({}, **{name: [] for name in ADDRESSES})
+    nothing: dict[str, Any] = {name: [] for name in ADDRESSES}
+    chain = proved({}, **nothing)
     assert chain.steps == ()
     assert len(chain.missing) == 6

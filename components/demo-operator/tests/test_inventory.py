@@ -23,7 +23,13 @@ PRODUCTS = f"{BASE}/productInventoryManagement/v5/product"
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Any]:
-    settings = {"seed": 7, "scale": "tiny", "as_of": "2026-01-01T00:00:00Z", "past_customers": 60, "history_weeks": 1}
+    settings: dict[str, Any] = {
+        "seed": 7,
+        "scale": "tiny",
+        "as_of": "2026-01-01T00:00:00Z",
+        "past_customers": 60,
+        "history_weeks": 1,
+    }
     with running(component, **settings) as app:
         app.loop.run(inventory.fill(app.ctx))
         yield app

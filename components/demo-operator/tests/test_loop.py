@@ -22,7 +22,7 @@ from demo_operator.watch import HUBS, Watch, callback
 from tmfkit import Context
 
 Document = dict[str, Any]
-QUICK = {"speed": 300 / 0.02, "timeout_s": 20.0}
+QUICK: dict[str, Any] = {"speed": 300 / 0.02, "timeout_s": 20.0}
 
 
 def quietly(_line: str) -> None:

@@ -19,7 +19,13 @@ from demo_operator.operations import operation
 from tmfkit.testing import assert_tmf_error, fresh_database, running
 
 LOOP = "/demo-operator/loop"
-TINY = {"seed": 7, "scale": "tiny", "as_of": "2026-01-01T00:00:00Z", "past_customers": 60, "history_weeks": 1}
+TINY: dict[str, Any] = {
+    "seed": 7,
+    "scale": "tiny",
+    "as_of": "2026-01-01T00:00:00Z",
+    "past_customers": 60,
+    "history_weeks": 1,
+}
 
 
 def until(app: Any, phase: str, after: int = 0, timeout_s: float = 30) -> list[dict[str, Any]]:
