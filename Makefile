@@ -1,6 +1,7 @@
 # What can be done here; `make` alone tells. PYTHON: 3.11 or newer. ARGS: for the command behind a target.
 PYTHON ?= python3
 ARGS ?=
+export OPENBLAS_NUM_THREADS ?= 1
 COMPONENTS := service-quality experience-management customer-360 churn-prediction demo-operator
 
 BIN := .venv/bin

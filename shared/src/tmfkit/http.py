@@ -22,6 +22,7 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 JSON_PATCH_QUERY = "application/json-patch-query+json"
 MAX_DEPTH = 64
+_JSON_FIRST = f"{JSON_MEDIA},"
 _AUTHORITY = re.compile(r"[\w.\-:\[\]]+\Z")
 _PREFIX = re.compile(r"[\w.\-/~%]*\Z")
 
@@ -78,7 +79,7 @@ def media_type(scope: Scope, accepted: tuple[str, ...]) -> str:
 def acceptable(scope: Scope) -> None:
     """406 when the client refuses JSON."""
     value = header(scope, b"accept")
-    if not value or value in ("*/*", JSON_MEDIA) or value.startswith(f"{JSON_MEDIA},"):
+    if not value or value in ("*/*", JSON_MEDIA) or value.startswith(_JSON_FIRST):
         return
     for part in value.split(","):
         media, _, parameters = part.partition(";")
