@@ -342,8 +342,8 @@ class Run:
         change made after it is heard. One in four kills does not wait for the latter: recoveries are killed too."""
         await asyncio.sleep(self.rng.uniform(0, 1) * self.options.seconds_per_kill)
         self.load.wanted = True
-        await asyncio.wait_for(self._moment(victim, watched), 120)
-        self.load.wanted = False
+        async with asyncio.timeout(120):  # no other task may run between the moment and the kill: not wait_for
+            await self._moment(victim, watched)
         in_flight, at, number, down_s = (
             self.load.in_flight,
             time.monotonic(),
@@ -351,6 +351,7 @@ class Run:
             self.rng.uniform(0, 1),
         )
         killed = self._kill(victim, down_s)
+        self.load.wanted = False
         self.journal.write(kind="kill", n=n, victim=victim, killed=killed, in_flight=in_flight)
         answered_s = await _seconds_until(lambda: self.load.newest > at, HEARD_WITHIN_S)
         told = "NOT ANSWERED AGAIN" if answered_s is None else f"answering again after {answered_s:4.1f} s"

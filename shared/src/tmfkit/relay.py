@@ -59,6 +59,7 @@ class Line:
     wake: asyncio.Event
     held: dict[str, float] = field(default_factory=dict)
     failures: int = 0
+    paused_until: float = 0.0
     task: asyncio.Task[None] | None = None
 
 
@@ -253,12 +254,15 @@ class Relay:
                 continue
             now = time.monotonic()
             timeout = min([IDLE_S, *(max(0.0, t - now) for t in line.held.values())])
+            timeout = max(timeout, line.paused_until - now)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(line.wake.wait(), timeout)
 
     async def _deliver_batch(self, line: Line) -> bool:
         """One round over the oldest deliveries; True if there may be more that could go at once."""
         now = time.monotonic()
+        if line.paused_until > now:
+            return False
         line.held = {k: t for k, t in line.held.items() if t > now}
         limit = BATCH if line.failures == 0 else 1  # a listener that does not answer is asked with one event
         rows = await self.ctx.database.pool.fetch(
@@ -328,6 +332,7 @@ class Relay:
         refused = 300 <= status < 500 and status not in REFUSALS
         if not refused:
             line.failures += 1
+            line.paused_until = time.monotonic() + FIRST_BACKOFF_S * self._jitter.uniform(0.5, 1.0)
         age = self.ctx.now() - row["created_at"]
         dead = (refused and attempts >= settings.delivery_attempts) or age > timedelta(
             seconds=settings.delivery_max_age_s
