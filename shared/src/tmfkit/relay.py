@@ -38,6 +38,8 @@ IDLE_S = 5.0
 FIRST_BACKOFF_S = 0.2
 REFUSALS = frozenset({408, 425, 429})
 """4xx answers that mean later, not never."""
+SILENCE = frozenset({0, 502, 503, 504})
+"""Nobody there: it would be the same for every event. Other answers are about the one event."""
 
 
 @dataclass(frozen=True)
@@ -253,16 +255,16 @@ class Relay:
             if left:
                 continue
             now = time.monotonic()
+            if line.paused_until > now:  # then another resource is asked, while the one that failed is still held
+                await asyncio.sleep(line.paused_until - now)
+                continue
             timeout = min([IDLE_S, *(max(0.0, t - now) for t in line.held.values())])
-            timeout = max(timeout, line.paused_until - now)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(line.wake.wait(), timeout)
 
     async def _deliver_batch(self, line: Line) -> bool:
         """One round over the oldest deliveries; True if there may be more that could go at once."""
         now = time.monotonic()
-        if line.paused_until > now:
-            return False
         line.held = {k: t for k, t in line.held.items() if t > now}
         limit = BATCH if line.failures == 0 else 1  # a listener that does not answer is asked with one event
         rows = await self.ctx.database.pool.fetch(
@@ -330,7 +332,7 @@ class Relay:
         settings = self.ctx.settings
         attempts = row["attempts"] + 1
         refused = 300 <= status < 500 and status not in REFUSALS
-        if not refused:
+        if status in SILENCE:
             line.failures += 1
             line.paused_until = time.monotonic() + FIRST_BACKOFF_S * self._jitter.uniform(0.5, 1.0)
         age = self.ctx.now() - row["created_at"]
