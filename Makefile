@@ -11,7 +11,7 @@ ROOTS := shared/tests components/*/tests cem/tests tests
 TESTS := $(sort $(dir $(wildcard $(addsuffix /*.py,$(ROOTS)) $(addsuffix /*/*.py,$(ROOTS)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock migration openapi bench chaos clean
+.PHONY: help setup run test check lock migration openapi bench chaos alone clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: $(READY) ## figures of the kernel against bare floors; ARGS: see tests/be
 
 chaos: $(READY) ## processes killed under load, and what is lost: nothing; ARGS: see tests/chaos.py
 	$(BIN)/python tests/chaos.py $(ARGS)
+
+alone: $(READY) ## each component alone, then the others come; ARGS: which components
+	$(BIN)/python tests/alone.py $(ARGS)
 
 clean: ## stop what runs; remove its data (.run) and the environment (.venv)
 	@if [ -x $(BIN)/cem ]; then $(BIN)/cem stop; fi

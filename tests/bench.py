@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import socket
 import statistics
 import subprocess
@@ -76,7 +77,7 @@ class Server:
         raise SystemExit(f"{self.name} did not start")
 
     def stop(self) -> None:
-        self.process.terminate()
+        self.process.send_signal(signal.SIGINT)  # a profile is written then, but not at SIGTERM
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
         if self.process.poll() is None:
@@ -198,6 +199,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=2000, help="per figure and round")
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--only", nargs="+", choices=tuple(TARGETS), default=tuple(TARGETS))
     parser.add_argument("--profile", metavar="FILE", help="write a cProfile of our server to this file")
     parser.add_argument("--json", metavar="FILE")
     given = parser.parse_args()
@@ -253,7 +255,7 @@ def measure(server: Embedded, given: argparse.Namespace) -> int:
         for s in servers:
             await s.ready(ids[0])
         for n in range(given.rounds + 1):
-            for kind in ("get", "list", "post"):
+            for kind in given.only:
                 for s in servers:
                     count = given.requests if s.name != "orm" else given.requests // 4
                     figures = await drive(s, requests(kind, ids, s.headers), count, given.clients)
@@ -299,7 +301,7 @@ def report(cpu: Any, rate: Any, p99: Any, plain: dict[str, float], given: argpar
         figures[f"{kind}.{name}.rate"] = (median(values), "1/s")
         figures[f"{kind}.{name}.p99"] = (median(p99[kind, name]), "ms")
         figures[f"{kind}.{name}.share_of_pgbench"] = (median(values) / plain[kind], "ratio")
-    for kind in TARGETS:
+    for kind in given.only:
         figures[f"{kind}.pgbench.rate"] = (plain[kind], "1/s")
         pairs = zip(cpu[kind, "ours"], cpu[kind, "bare"], strict=True)
         figures[f"{kind}.cpu_ours_to_bare"] = (median(o / b for o, b in pairs), "ratio")
@@ -307,7 +309,8 @@ def report(cpu: Any, rate: Any, p99: Any, plain: dict[str, float], given: argpar
         print(f"{name} {value:.3g} {unit}")
     print("\n| request | bare us | ours us | orm us | ours/bare | target | ours 1/s | pgbench 1/s |")
     print("| --- | --: | --: | --: | --: | --: | --: | --: |")
-    for kind, target in TARGETS.items():
+    for kind in given.only:
+        target = TARGETS[kind]
         f = {n: figures[f"{kind}.{n}.cpu"][0] for n in ("bare", "ours", "orm")}
         ratio, ours = figures[f"{kind}.cpu_ours_to_bare"][0], figures[f"{kind}.ours.rate"][0]
         cells = [kind, *(f"{f[n]:.0f}" for n in f), f"{ratio:.2f}", str(target), f"{ours:.0f}", f"{plain[kind]:.0f}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -49,6 +50,8 @@ from tmfkit.worker import Every, Worker
 from tmfkit.write import Form
 
 log = logging.getLogger("tmfkit")
+GC_THRESHOLDS = (10_000, 20, 20)
+"""A request makes some hundred objects, hardly any in cycles: the default of 700 would look twice in each."""
 Command = Callable[["Component", Sequence[str]], Awaitable[int] | int]
 
 
@@ -492,6 +495,10 @@ class Component:
             log_config=None,
             timeout_graceful_shutdown=10,
         )
+        config.load()
+        gc.collect()  # what is there now stays: not to be looked through again and again while serving
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         uvicorn.Server(config).run()
 
     async def work(self, settings: Settings, telemetry: Telemetry) -> None:

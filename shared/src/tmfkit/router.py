@@ -199,17 +199,16 @@ class Endpoint:
         data = await http.body(scope, receive, self.ctx.settings.max_body_bytes)
         fields = self.fields(raw_query)
         key = http.header(scope, b"idempotency-key")
-        doc = self.form.created(http.parsed(data), self.ctx.now())
+        doc = self.form.created(http.parsed(data), self.ctx.now(), data)
         if key is not None:
             row = await self._create_once(doc, key, data, base)
-        else:
-            if self.resource.perform is not None or self.resource.accepted:
-                async with self.ctx.transaction() as tx:
-                    doc = await self._stored(tx, doc, base)
-            else:  # one statement is one transaction: no BEGIN, no COMMIT round trip
-                doc = await self.ctx.store(self.resource.model).insert(doc)
-                self.ctx.signals.send("outbox")
+        elif self.resource.perform is not None or self.resource.accepted:
+            async with self.ctx.transaction() as tx:
+                doc = await self._stored(tx, doc, base)
             row = Row(doc["id"], orjson.dumps(doc).decode(), 1)
+        else:  # one statement is one transaction: no BEGIN, no COMMIT round trip
+            row = await self.ctx.store(self.resource.model).insert_row(doc)
+            self.ctx.signals.send("outbox")
         content = self.shown(row, base, fields).encode()
         etag = (b"etag", f'"{row.revision}"'.encode())
         if self.resource.accepted:

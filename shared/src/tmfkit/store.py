@@ -265,21 +265,29 @@ class Store:
 
     async def insert(self, doc: Document) -> Document:
         """Store a new document; `id` is kept if given and free (else TmfError 409). Raises its Create event."""
-        doc = {"id": doc.get("id") or new_id(), **{k: v for k, v in doc.items() if k not in ("id", "href")}}
-        doc.setdefault("@type", self.shelf.resource.name)
-        row = await self._run(self.shelf.insertion, doc["id"], doc, ["Create"], "create", None)
+        doc = self._new(doc)
+        await self.insert_row(doc)
+        return doc
+
+    async def insert_row(self, doc: Document) -> Row:
+        """As `insert`, for who needs the text only."""
+        doc = self._new(doc)
+        text = orjson.dumps(doc).decode()
+        row = await self._run(self.shelf.insertion, doc["id"], text, ["Create"], "create", None)
         if row is None:
             raise Conflict(f"{self.shelf.resource.name} {doc['id']} exists already", attribute="id")
+        return Row(doc["id"], text, 1)
+
+    def _new(self, doc: Document) -> Document:
+        """A copy with id, without href."""
+        doc = {"id": doc.get("id") or new_id(), **{k: v for k, v in doc.items() if k not in ("id", "href")}}
+        doc.setdefault("@type", self.shelf.resource.name)
         return doc
 
     async def insert_many(self, docs: Sequence[Document]) -> list[Document]:
         """Store new documents in one statement; all or, with TmfError 409, none (use it in a transaction)."""
         resource = self.shelf.resource
-        stored = []
-        for sent in docs:
-            doc = {"id": sent.get("id") or new_id(), **{k: v for k, v in sent.items() if k not in ("id", "href")}}
-            doc.setdefault("@type", resource.name)
-            stored.append(doc)
+        stored = [self._new(doc) for doc in docs]
         if not stored:
             return []
         call = CALL.get()
@@ -311,7 +319,8 @@ class Store:
         attributes = changed(old, new)
         if not attributes:
             return old, False
-        await self._run(self.shelf.update, new["id"], new, self.kinds(attributes), "patch", sorted(attributes))
+        text = orjson.dumps(new).decode()
+        await self._run(self.shelf.update, new["id"], text, self.kinds(attributes), "patch", sorted(attributes))
         if self.monitors is not None:
             await self._settle(self.monitors, new)
         return new, True
@@ -346,13 +355,13 @@ class Store:
             raise missing(self.shelf.resource, id)
 
     async def _run(
-        self, plan: sql.Plan, id: str, doc: Document | None, kinds: list[str], operation: str, attributes: Any
+        self, plan: sql.Plan, id: str, text: str | None, kinds: list[str], operation: str, attributes: Any
     ) -> Any:
         call = CALL.get()
         kinds = [k for k in kinds if k in self.shelf.resource.event_kinds]
         bound = {
             "id": id,
-            "doc": None if doc is None else orjson.dumps(doc).decode(),
+            "doc": text,
             "kinds": kinds,
             "event_ids": [new_id() for _ in kinds],
             "traceparent": call.traceparent,

@@ -89,19 +89,21 @@ class Form:
 
     # --- POST ---
 
-    def created(self, sent: Any, now: datetime) -> Document:
-        """The document to store for a POST body, in the stored shape. Errors: TmfError 400, 409."""
+    def created(self, sent: Any, now: datetime, text: bytes | None = None) -> Document:
+        """The document to store for a POST body, in the stored shape. `text`: the JSON of which `sent` was read, if
+        there is one. Errors: TmfError 400, 409."""
         if not isinstance(sent, dict):
             raise BadRequest(f"a {self.resource.name} is a JSON object")
         if self.strict_type and self.view.version != "v4" and "@type" not in sent:
             raise BadRequest("@type is mandatory", attribute="@type")
         owned = self.resource.server_owned | self.read_only
         id = sent.get("id") if self.kept_id else None
-        sent = {k: v for k, v in sent.items() if k not in owned}
-        if id is not None:
-            sent["id"] = id
+        if not owned.isdisjoint(sent):  # what the server owns is passed over, whatever was sent
+            sent, text = {k: v for k, v in sent.items() if k not in owned}, None
+            if id is not None:
+                sent["id"] = id
         self._check_newer(sent)
-        doc = self.view.up(normal(self.create_model, sent))
+        doc = self.view.up(normal(self.create_model, sent, text))
         if id is not None:
             check_id(id)
         doc.setdefault("@type", self.resource.name)
@@ -207,9 +209,10 @@ def check_move(name: str, lifecycle: Any, old: Document, new: Document) -> None:
         )
 
 
-def normal(model: type[BaseModel], sent: Mapping[str, Any]) -> Document:
-    """The document as it is stored: judged strictly, then as it was sent, but for nulls and instants without offset."""
-    text = orjson.dumps(sent)
+def normal(model: type[BaseModel], sent: Mapping[str, Any], text: bytes | None = None) -> Document:
+    """The document as it is stored: judged strictly, then as it was sent, but for nulls and instants without offset.
+    `text` is the same as JSON."""
+    text = text or orjson.dumps(sent)
     try:
         model.__pydantic_validator__.validate_json(text, strict=True)
     except ValidationError as e:
