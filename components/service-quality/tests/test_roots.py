@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service_quality.roots import Breach, Leaves, deviations, roots
+from service_quality.roots import Breach, Leaves, deviations, roots, without_drift
 from service_quality.topology import Topology, built
 
 AT = datetime(2026, 11, 9, tzinfo=UTC)
@@ -100,3 +100,38 @@ def test_too_few_series_name_each_its_own_resource_for_now() -> None:
     few = Leaves(["c02", "c17"], ["video"] * 2, ["throughput"] * 2, np.array([30.0, 30.0]))
     groups = roots(breaches(failing), few, network())
     assert sorted((root.elements, root.located) for root, _ in groups) == [(("c02",), False), (("c17",), False)]
+
+
+def test_what_all_series_have_in_common_is_taken_off_where_few_are_violated() -> None:
+    busy = np.array([200.0, 200.0, 1.2, 0.9, 1.0, 1.1, 4.0, 0.8, 1.3, np.nan, 1.0])
+    violated = np.array([True, True] + [False] * 9)
+    found = without_drift(busy, violated)
+    assert np.isnan(found[9])
+    assert np.median(found[[2, 3, 4, 5, 6, 7, 8, 10]]) == pytest.approx(0.0, abs=0.05)
+    assert found[0] == pytest.approx(200.0 - 1.05, abs=0.05)
+
+
+def test_what_most_violated_series_have_in_common_is_the_fault_and_stays() -> None:
+    worse = np.array([40.0] * 12 + [3.0] * 9)
+    assert without_drift(worse, worse > 10).tolist() == worse.tolist()
+    few = np.array([40.0, 3.0, 3.0])
+    assert without_drift(few, few > 10).tolist() == few.tolist()
+
+
+def test_cells_of_a_country_at_a_busy_hour_are_not_the_fault_of_its_slice() -> None:
+    cells = [f"c{n:03d}" for n in range(200)]
+    docs = [{"id": "slice-a", "category": "slice"}, *({"id": f"s{n}", "category": "site"} for n in range(67))]
+    for n, cell in enumerate(cells):
+        above = [{"id": f"s{n // 3}"}, {"id": "slice-a"}]
+        docs.append({"id": cell, "category": "cell", "resourceRelationship": above})
+    busy = np.random.default_rng(5).normal(1.3, 0.8, 200)
+    violated = np.arange(200) // 3 == 8
+    busy[violated] = 200.0
+    raised = [Breach(f"voice-{c}", "voice", "loss", c, "lower", AT, AT, None) for c in np.array(cells)[violated]]
+
+    def found(deviation: Any) -> list[tuple[str, ...]]:
+        seen = Leaves(cells, ["voice"] * 200, ["loss"] * 200, deviation)
+        return [root.elements for root, _ in roots(raised, seen, built(docs, [], []))]
+
+    assert found(busy) == [("slice-a",)]
+    assert found(without_drift(busy, violated)) == [("s8",)]

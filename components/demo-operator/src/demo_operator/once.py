@@ -9,7 +9,7 @@ from demo_operator.domain.faults import SLOT_S
 from demo_operator.drive import Driver, drawn
 from demo_operator.live import driving
 from demo_operator.load import Say, say
-from demo_operator.outcome import counts
+from demo_operator.outcome import Evidence, counts
 from demo_operator.settings import DemoSettings
 from tmfkit import Context
 from tmfkit.types import Document
@@ -50,6 +50,8 @@ async def once(ctx: Context[DemoSettings], order: Order, tell: Say = say) -> tup
 
 async def _silence(driver: Driver, order: Order, pace_s: float) -> tuple[bool, Document]:
     """Healthy steps: no violation may be raised and no offer made, by what is heard and by what can be counted."""
+    await driver.settled()
+    driver.evidence = Evidence(driver.ctx.now())  # what followed from an earlier fault was heard before
     driver.narrator.line("NO FAULT", f"{SILENT_STEPS} healthy five-minute steps")
     before = [await driver.total(*where) for where in (_VIOLATIONS, _OFFERS)]
     await driver.healthy(SILENT_STEPS, pace_s)

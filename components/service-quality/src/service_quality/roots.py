@@ -20,6 +20,7 @@ BASELINE_DAYS = 7
 BASELINE_PAD = timedelta(minutes=30)
 MIN_BASELINE = 3  # samples; fewer make no spread
 MAX_SPREADS = 200.0  # a leaf is at most so far off: one that was constant would hide all others
+MIN_OTHERS = 8  # series without violation; fewer tell no common drift
 MIN_SHARE = 0.5  # of what an element holds has to fail before it is the root of several failing parts
 NORMAL_IQR = 1.349  # interquartile range of the normal distribution, in standard deviations
 MIN_SPREAD_RATIO = 0.01  # of the baseline's median, where an indicator never moved before
@@ -101,9 +102,11 @@ async def leaves(ctx: Context[Any], breaches: Sequence[Breach]) -> Leaves:
         MIN_BASELINE,
     )
     deviation = np.full(len(rows), np.nan)
+    violated = {(b.service, b.kpi, b.resource) for b in breaches}
     for pair, direction in better.items():
         of_pair = [at for at, row in enumerate(rows) if (row["service"], row["kpi"]) == pair]
-        deviation[of_pair] = deviations([rows[at] for at in of_pair], direction)
+        broken = np.array([(*pair, rows[at]["resource"]) in violated for at in of_pair], dtype=np.bool_)
+        deviation[of_pair] = without_drift(deviations([rows[at] for at in of_pair], direction), broken)
     return Leaves(
         [row["resource"] for row in rows], [row["service"] for row in rows], [row["kpi"] for row in rows], deviation
     )
@@ -125,6 +128,18 @@ def deviations(rows: Sequence[Mapping[str, Any]], better: str) -> Floats:
     off = (value - median) / np.maximum(np.maximum(spread, usual / 2), np.maximum(constant, 1e-9))
     worse = {"higher": -off, "lower": off}.get(better, np.abs(off))
     return np.clip(worse, -MAX_SPREADS, MAX_SPREADS)
+
+
+def without_drift(deviation: Floats, violated: Flags) -> Floats:
+    """Deviations less what all series of an indicator have in common: the median of those that are not violated.
+
+    At an hour that is busier than in the baseline every series is a little worse, and the element that holds all of
+    them would explain most of the change. Where as many are violated as are not, what they have in common is the fault.
+    """
+    others = deviation[~violated & ~np.isnan(deviation)]
+    if len(others) < MIN_OTHERS or len(others) <= int(violated.sum()):
+        return deviation
+    return deviation - float(np.median(others))
 
 
 def _seen(row: Mapping[str, Any]) -> tuple[float, ...]:
