@@ -66,7 +66,7 @@ def test_a_body_without_query_and_with_type_is_accepted(app: Running, body: Docu
         assert answer.status_code == 201, answer.text
         doc = answer.json()
         assert doc["id"] != "mine"
-        assert "href" not in doc
+        assert doc.get("href") == (f"{LOCAL}{HUB_V5}/{doc['id']}" if hub == HUB_V5 else None)
         assert {k: doc[k] for k in doc if k.startswith("@")} == (
             {k: body[k] for k in body if k.startswith("@")} or ({"@type": "Hub"} if hub == HUB_V5 else {})
         )

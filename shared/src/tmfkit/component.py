@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from tmfkit import deadletter, docs, errors, migrate, openapi
+from tmfkit import deadletter, docs, elsewhere, errors, migrate, openapi
 from tmfkit.canvas import CanvasAddresses
 from tmfkit.context import Context
 from tmfkit.database import Database, dsn
@@ -63,6 +63,12 @@ class Api:
     name: str
     versions: tuple[str, ...]
     resources: tuple[Resource, ...]
+    root: str = "tmf-api"
+    """First segment of its paths below the component's base; the Canvas wants one API without it."""
+
+    def path(self, base: str, version: str) -> str:
+        """/<component>/tmf-api/<api>/<version>."""
+        return "/".join([base, *([self.root] if self.root else []), self.name, version])
 
     @property
     def newest(self) -> str:
@@ -125,6 +131,18 @@ class Component:
     def all_dependencies(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*self.dependencies, *(f.dependency for f in self.follows)]))
 
+    # --- what others own ---
+
+    def served(self, settings: Settings) -> tuple[Api, ...]:
+        """The APIs that are ours in this deployment."""
+        return tuple(api for api in self.apis if api.id not in settings.elsewhere)
+
+    def all_follows(self, settings: Settings) -> tuple[Follow, ...]:
+        return (*self.follows, *elsewhere.follows(self, settings))
+
+    def all_flows(self, settings: Settings) -> tuple[Every, ...]:
+        return (*self.flows, *elsewhere.flows(self, settings))
+
     def base(self, settings: Settings | None = None) -> str:
         path = settings.base_path if settings is not None else None
         return "/" + (path if path is not None else self.name).strip("/") if path != "/" else ""
@@ -156,7 +174,7 @@ class Component:
                 runs: Worker | None = None
                 if settings.worker if worker is None else worker:
                     relay = Relay(ctx, self.views, callbacks, callback_client)
-                    runs = Worker(ctx, relay, Following(ctx, app.state.listeners), self.flows)
+                    runs = Worker(ctx, relay, Following(ctx, app.state.listeners), self.all_flows(settings))
                     runs.start()
                 app.state.worker = runs
                 try:
@@ -177,17 +195,17 @@ class Component:
         callbacks = self.callbacks(settings)
         blank: Any = _Unstarted(settings, telemetry)
         endpoints: dict[tuple[str, str, str], Any] = {}
-        for api in self.apis:
+        for api in self.served(settings):
             for version in api.versions:
-                path = f"{base}/tmf-api/{api.name}/{version}"
+                path = api.path(base, version)
                 for r in api.resources:
                     v = self.views[api.name, version, r.name]
                     form = Form(v, strict_type=settings.strict_type)
                     endpoints[api.name, version, r.path] = Endpoint(blank, api.name, path, v, form)
                 endpoints[api.name, version, "hub"] = HubEndpoint(blank, api.name, path, version, callbacks)
-        listeners = Listeners(blank, f"{base}/listener", {f.name: f for f in self.follows})
+        listeners = Listeners(blank, f"{base}/listener", {f.name: f for f in self.all_follows(settings)})
         app.state.endpoints, app.state.listeners, app.state.worker = endpoints, listeners, None
-        app.router.routes.extend(self._fixed_routes(base, telemetry))
+        app.router.routes.extend(self._fixed_routes(base, telemetry, self.served(settings)))
         app.router.routes.append(Mount(f"{base}/listener", app=_Plain(listeners)))
         app.include_router(deadletter.routes(base))
         for router in self.routes:
@@ -196,13 +214,13 @@ class Component:
         for kind in NO_DATABASE:
             app.add_exception_handler(kind, _no_database)
         verifier = self._verifier(settings)
-        app.door = Door(blank, telemetry, base, verifier, Routes(f"{base}/tmf-api", endpoints), self.unguarded)
+        app.door = Door(blank, telemetry, base, verifier, Routes(endpoints.values()), self.unguarded)
         app.openapi = lambda: self._own_openapi(app, base)  # type: ignore[method-assign]
         announce_mode(log, settings.oidc_issuer if settings.auth_mode == "oidc" else None)
         return app
 
-    def _fixed_routes(self, base: str, telemetry: Telemetry) -> list[Route]:
-        files = {f"{base}/tmf-api/{a.name}/{v}": (a, v) for a in self.apis for v in a.versions}
+    def _fixed_routes(self, base: str, telemetry: Telemetry, served: Sequence[Api]) -> list[Route]:
+        files = {a.path(base, v): (a, v) for a in served for v in a.versions}
 
         async def entry(request: Request) -> Response:
             return JSONResponse({"component": self.name, "version": self.version, "apis": sorted(files)})
@@ -277,7 +295,7 @@ class Component:
     def openapi_file(self, api: Api, version: str, base: str | None = None) -> dict[str, Any]:
         """The OpenAPI document of one API in one version."""
         forms = [Form(self.views[api.name, version, r.name]) for r in api.resources]
-        path = f"{self.base() if base is None else base}/tmf-api/{api.name}/{version}"
+        path = api.path(self.base() if base is None else base, version)
         return openapi.document(
             component=self.name, api=api.id, name=api.name, version=version, base_path=path, forms=forms
         )
@@ -342,7 +360,7 @@ class Component:
         signals.start()
         upstreams = self._upstreams(settings, telemetry, transports or {})
         base = settings.public_url.rstrip("/") + self.base(settings)
-        hrefs = {r.model: f"{base}/tmf-api/{a.name}/{a.newest}/{r.path}" for a in self.apis for r in a.resources}
+        hrefs = {r.model: f"{a.path(base, a.newest)}/{r.path}" for a in self.apis for r in a.resources}
         try:
             yield Context(self.name, settings, database, self.shelves, hrefs, signals, telemetry, upstreams, clock)
         finally:
@@ -366,10 +384,14 @@ class Component:
                 tls=tls,
             )
         found = {}
-        for name in self.all_dependencies:
-            configured = settings.dependencies.get(name)
+        addresses = {
+            **settings.dependencies,
+            **{o.api.id: o.address for o in elsewhere.owners(self, settings).values()},
+        }
+        for name in (*self.all_dependencies, *settings.elsewhere):
+            configured = addresses.get(name)
             address: Any = [configured] if configured else []
-            if settings.canvas_info_url:
+            if settings.canvas_info_url and name not in settings.elsewhere:
                 address = CanvasAddresses(
                     settings.canvas_info_url,
                     settings.canvas_name or self.name,
@@ -509,8 +531,9 @@ class Component:
             loop.add_signal_handler(sign, stop.set)
         callbacks = self.callbacks(settings)
         async with self.running(settings, telemetry) as ctx:
-            listeners = Listeners(ctx, f"{self.base(settings)}/listener", {f.name: f for f in self.follows})
-            worker = Worker(ctx, Relay(ctx, self.views, callbacks), Following(ctx, listeners), self.flows)
+            follows = {f.name: f for f in self.all_follows(settings)}
+            listeners = Listeners(ctx, f"{self.base(settings)}/listener", follows)
+            worker = Worker(ctx, Relay(ctx, self.views, callbacks), Following(ctx, listeners), self.all_flows(settings))
             worker.start()
             await stop.wait()
             await worker.stop()

@@ -123,7 +123,7 @@ class Door:
             return path.lstrip("/").split("/", 1)[0] in OPEN
         rest = path[len(self.base) :].strip("/")
         parts = rest.split("/")
-        is_file = len(parts) == 4 and parts[0] == "tmf-api" and parts[3] == "openapi.json"
+        is_file = parts[-1] == "openapi.json" and len(parts) == (4 if parts[0] == "tmf-api" else 3)
         return not rest or parts[0] in OPEN or is_file or rest.startswith(self.unguarded)
 
     def _trusted(self, peer: str) -> bool:

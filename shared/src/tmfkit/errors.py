@@ -33,6 +33,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tmfkit.base import mistakes
+
 ApiVersion = Literal["v4", "v5"]
 
 _logger = logging.getLogger("tmfkit.errors")
@@ -232,7 +234,7 @@ def wire_path(location: Sequence[int | str], body: Any = None) -> str:
 def from_validation(error: ValidationError, body: Any = None) -> BadRequest:
     """400 for a body that its model refuses; `attribute` is the first attribute at fault, `message` names the first
     five. Give the body to have exact paths through unions."""
-    return _mistakes([(wire_path(e["loc"], body), e["msg"]) for e in error.errors(include_url=False)])
+    return _mistakes([(wire_path(place, body), text) for place, text in mistakes(error)])
 
 
 def _mistakes(found: Sequence[tuple[str, str]]) -> BadRequest:

@@ -4,16 +4,70 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote_plus
+
+from pydantic import BaseModel, Field
 
 from tmfkit import jsonpath
 from tmfkit.errors import BadRequest, TmfError
 from tmfkit.query import Query, anything, matches, parse, project
-from tmfkit.types import Document
+from tmfkit.types import (
+    Characteristic,
+    Document,
+    EntityRef,
+    Instant,
+    RelatedPartyRefOrPartyRoleRef,
+    TmfModel,
+)
 
 MAX_EVENT_ID_CHARS = 500
-CORRECTLY_SPELT_V4 = frozenset({"partyInteraction"})  # of the v4 files only TMF683 writes timeOccurred
+
+
+class EnvelopeV4(BaseModel):
+    """What a v4 event carries beside its resource."""
+
+    id: str
+    href: str | None = None
+    eventId: str
+    eventTime: Instant
+    eventType: str
+    correlationId: str | None = None
+    domain: str | None = None
+    title: str | None = None
+    description: str | None = None
+    priority: str | None = None
+    timeOcurred: Instant | None = None
+    fieldPath: str | None = None
+
+
+class EnvelopeV5(TmfModel):
+    """What a v5 event carries beside its resource."""
+
+    at_type: Annotated[str, Field(alias="@type")]
+    id: str
+    href: str | None = None
+    eventId: str
+    eventTime: Instant
+    eventType: str
+    correlationId: str | None = None
+    domain: str | None = None
+    title: str | None = None
+    description: str | None = None
+    priority: str | None = None
+    timeOccurred: Instant | None = None
+    source: EntityRef | None = None
+    reportingSystem: EntityRef | None = None
+    relatedParty: list[RelatedPartyRefOrPartyRoleRef] | None = None
+    analyticCharacteristic: list[Characteristic] | None = None
+
+
+ENVELOPES: dict[str, type[BaseModel]] = {"v4": EnvelopeV4, "v5": EnvelopeV5}
+
+
+def time_name(version: str) -> str:
+    """How the files of that version spell the time of an event."""
+    return "timeOcurred" if version == "v4" else "timeOccurred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +101,22 @@ def envelope(
     version: str,
     domain: str,
     traceparent: str | None,
+    payload: str = "",
 ) -> Document:
-    """The event on the wire, in the spelling of that API version."""
+    """The event on the wire, in the spelling of that API version. `payload`: the attribute that holds the resource,
+    where it is not the resource's own name."""
     instant = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    event_type = f"{name}{kind}Event"
+    event_type = f"{name}{kind}" if kind.endswith("Notification") else f"{name}{kind}Event"
     out: Document = {
+        "id": event_id,
         "eventId": event_id,
         "eventTime": instant,
         "eventType": event_type,
         "domain": domain,
         "title": event_type,
-        "event": {path: resource},
+        "event": {payload or path: resource},
     }
-    if version == "v4" and path not in CORRECTLY_SPELT_V4:
-        out["timeOcurred"] = instant
-    else:
-        out["timeOccurred"] = instant
+    out[time_name(version)] = instant
     if version != "v4":
         out["@type"] = event_type
         out["reportingSystem"] = {"@type": "EntityRef", "id": domain, "name": domain}
@@ -108,6 +162,7 @@ class Interest:
         if self.query.fields is None:
             return event
         kept = (
+            "id",
             "eventId",
             "eventTime",
             "eventType",

@@ -51,9 +51,9 @@ class HubEndpoint:
             assert id is not None
             await self.unregister(send, id)
         elif id is None:
-            await self.list_(scope, send)
+            await self.list_(scope, send, origin)
         else:
-            await self.retrieve(scope, send, id)
+            await self.retrieve(scope, send, id, origin)
 
     async def register(self, scope: Scope, receive: Receive, send: Send, origin: str) -> None:
         http.media_type(scope, (http.JSON_MEDIA,))
@@ -80,9 +80,13 @@ class HubEndpoint:
                     call.subject, row["id"], call.trace_id,
                 )  # fmt: skip
         self.ctx.signals.send("hub")
-        content = orjson.dumps({"id": row["id"], **orjson.loads(row["doc"])})
         location = f"{origin}{self.path}/{quote(row['id'])}".encode()
-        await http.respond(send, 201, content, [(b"location", location)])
+        await http.respond(send, 201, orjson.dumps(self._shown(row, origin)), [(b"location", location)])
+
+    def _shown(self, row: Any, origin: str) -> Document:
+        """A registration as this version shows it: v4 has no href."""
+        href = {"href": f"{origin}{self.path}/{quote(row['id'])}"} if self.version != "v4" else {}
+        return {"id": row["id"], **href, **orjson.loads(row["doc"])}
 
     async def _checked(self, sent: Any) -> tuple[str, str, bool]:
         if not isinstance(sent, dict):
@@ -105,7 +109,7 @@ class HubEndpoint:
         await self.callbacks.check(callback)
         return callback, query, append
 
-    async def retrieve(self, scope: Scope, send: Send, id: str) -> None:
+    async def retrieve(self, scope: Scope, send: Send, id: str, origin: str) -> None:
         async with self.ctx.database.pool.acquire() as connection:
             row = await connection.fetchrow(
                 "SELECT id, doc::text FROM subscription WHERE id = $1 AND api = $2 AND version = $3",
@@ -115,16 +119,16 @@ class HubEndpoint:
             )
         if row is None:
             raise NotFound(f"no hub registration with id {id[:200]!r}", attribute="id")
-        content = orjson.dumps({"id": row["id"], **orjson.loads(row["doc"])})
+        content = orjson.dumps(self._shown(row, origin))
         await http.respond(send, 200, content, [], head=scope["method"] == "HEAD")
 
-    async def list_(self, scope: Scope, send: Send) -> None:
+    async def list_(self, scope: Scope, send: Send, origin: str) -> None:
         async with self.ctx.database.pool.acquire() as connection:
             rows = await connection.fetch(
                 "SELECT id, doc::text FROM subscription WHERE api = $1 AND version = $2 ORDER BY created_at, id",
                 self.api, self.version,
             )  # fmt: skip
-        docs = [{"id": r["id"], **orjson.loads(r["doc"])} for r in rows]
+        docs = [self._shown(r, origin) for r in rows]
         count = str(len(docs)).encode()
         await http.respond(
             send,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, Field
+from pydantic.json_schema import JsonSchemaMode
 
-from tmfkit.query import model_fields
+from tmfkit.event import ENVELOPES
+from tmfkit.openapi_schemas import REF as REF
+from tmfkit.openapi_schemas import as_merged, reference, schemas_of, with_read_only
 from tmfkit.resource import Resource
 from tmfkit.types import TmfModel
 from tmfkit.write import Form
@@ -21,8 +23,8 @@ ERRORS = {
     "405": "The resource does not have this method",
     "409": "In conflict with the state of the resource",
     "500": "Internal error",
+    "default": "Any other error",
 }
-REF = "#/components/schemas/{model}"
 
 
 class Error(TmfModel):
@@ -32,13 +34,37 @@ class Error(TmfModel):
     reason: str
     message: str | None = None
     status: str | None = None
-    referenceError: str | None = None  # noqa: N815 wire name
+    referenceError: str | None = None
+    attribute: str | None = None
+
+
+class ErrorV5(Error):
+    """What went wrong, for a program (code) and a person (reason, message)."""
+
+    at_type: Annotated[str, Field(alias="@type")]
+
+
+class EventSubscription(BaseModel):
+    """Who wants to hear which events, and where."""
+
+    id: str
+    callback: str
+    query: str | None = None
+
+
+class EventSubscriptionInput(BaseModel):
+    """A registration."""
+
+    callback: str
+    query: str | None = None
 
 
 class Hub(TmfModel):
     """Who wants to hear which events, and where."""
 
+    at_type: Annotated[str, Field(alias="@type")]
     id: str
+    href: str
     callback: str
     query: str | None = None
 
@@ -63,36 +89,46 @@ def document(
 ) -> dict[str, Any]:
     """One OpenAPI 3.1 document, keys in a stable order."""
     v4 = version == "v4"
-    event_time = "timeOcurred" if v4 else "timeOccurred"
-    models: list[tuple[type[BaseModel], Any]] = [(Error, "serialization"), (Hub, "serialization")]
-    models += [(HubCreate, "validation"), (JsonPatchOperation, "validation")]
+    error, hub, registration = (Error, EventSubscription, EventSubscriptionInput) if v4 else (ErrorV5, Hub, HubCreate)
+    envelope = ENVELOPES["v4" if v4 else "v5"]
+    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(error, "serialization"), (hub, "serialization")]
+    models += [(registration, "validation"), (JsonPatchOperation, "validation"), (envelope, "serialization")]
     for form in forms:
         models.append((form.view.model, "serialization"))
         if "create" in form.resource.operations:
             models.append((form.create_model, "validation"))
         if "patch" in form.resource.operations:
             models.append((form.update_model, "validation"))
-    refs, definitions = models_json_schema(models, ref_template=REF)
-    schemas = dict(definitions.get("$defs", {}))
+    schemas, names = schemas_of(models, [form.view.model for form in forms])
+    enveloped = schemas.pop(names[envelope, "serialization"])
+    for plain, model in (("Error", error), ("Hub_FVO", registration)):
+        mode: JsonSchemaMode = "serialization" if model is error else "validation"
+        if plain == "Error" or not v4:
+            schemas[plain] = schemas.pop(names[model, mode])
+            names[model, mode] = plain
     paths: dict[str, Any] = {}
+    webhooks: dict[str, Any] = {}
     for form in forms:
-        shown = {"$ref": refs[form.view.model, "serialization"]["$ref"]}
-        paths.update(_paths(form, shown, refs))
-        for kind in sorted(form.resource.event_kinds):
-            schemas[form.resource.event_type(kind)] = _event(form.resource, kind, shown, event_time, v4)
-        for schema in _server_owned(form, schemas):
-            schema["readOnly"] = True
+        shown = schemas[names[form.view.model, "serialization"]]
+        _server_owned(form, schemas, names)
+        if not v4 and "@type" not in shown.get("required", ()):
+            shown["required"] = ["@type", *shown.get("required", ())]
+        paths.update(_paths(form, names))
+        for kind in form.resource.raised(sorted(form.resource.event_kinds)):
+            event = form.resource.event_type(kind)
+            schemas[event] = _event(
+                form.resource, kind, reference(names[form.view.model, "serialization"]), enveloped, v4
+            )
+            webhooks[event[0].lower() + event[1:]] = {"post": _notified(event, v4)}
+    told = reference(names[hub, "serialization"])
+    given = names[registration, "validation"]
     paths["/hub"] = {
-        "post": _operation(
-            "registerListener", "Subscribe to events", "201", {"$ref": REF.format(model="Hub")}, body=HubCreate.__name__
-        ),
-        "get": _operation(
-            "listHub", "Subscriptions", "200", {"type": "array", "items": {"$ref": REF.format(model="Hub")}}
-        ),
+        "post": _operation("registerListener", "Subscribe to events", "201", told, body=given),
+        "get": _operation("listHub", "Subscriptions", "200", {"type": "array", "items": told}),
     }
     paths["/hub/{id}"] = {
         "parameters": [_ID],
-        "get": _operation("retrieveHub", "One subscription", "200", {"$ref": REF.format(model="Hub")}),
+        "get": _operation("retrieveHub", "One subscription", "200", told),
         "delete": _operation("unregisterListener", "End a subscription", "204", None),
     }
     return {
@@ -100,6 +136,7 @@ def document(
         "info": {"title": f"{api} {name}", "version": version, "description": f"Served by {component}."},
         "servers": [{"url": base_path}],
         "paths": {p: paths[p] for p in sorted(paths)},
+        "webhooks": {w: webhooks[w] for w in sorted(webhooks)},
         "components": {
             "schemas": {k: schemas[k] for k in sorted(schemas)},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
@@ -125,7 +162,8 @@ _PAGING = [
 ]
 
 
-def _paths(form: Form, shown: dict[str, Any], refs: Any) -> dict[str, Any]:
+def _paths(form: Form, names: Mapping[Any, str]) -> dict[str, Any]:
+    shown = reference(names[form.view.model, "serialization"])
     resource, have = form.resource, form.resource.operations
     name, path = resource.name, f"/{resource.path}"
     collection: dict[str, Any] = {}
@@ -144,14 +182,14 @@ def _paths(form: Form, shown: dict[str, Any], refs: Any) -> dict[str, Any]:
             "202" if resource.accepted else "201",
             shown,
             parameters=[_FIELDS],
-            body=_model(refs, form.create_model),
+            body=names[form.create_model, "validation"],
         )
     if "retrieve" in have:
         one["get"] = _operation(f"retrieve{name}", f"Retrieve a {name} by id", "200", shown, parameters=[_FIELDS])
     if "patch" in have:
         operation = _operation(f"patch{name}", f"Change a {name}", "200", shown, parameters=[_FIELDS])
-        update = {"schema": {"$ref": refs[form.update_model, "validation"]["$ref"]}}
-        operations = {"schema": {"type": "array", "items": {"$ref": REF.format(model="JsonPatchOperation")}}}
+        update = {"schema": reference(names[form.update_model, "validation"])}
+        operations = {"schema": {"type": "array", "items": reference("JsonPatchOperation")}}
         operation["requestBody"] = {
             "required": True,
             "content": {
@@ -172,10 +210,6 @@ def _paths(form: Form, shown: dict[str, Any], refs: Any) -> dict[str, Any]:
     return out
 
 
-def _model(refs: Any, model: type[BaseModel]) -> str:
-    return str(refs[model, "validation"]["$ref"]).rsplit("/", 1)[-1]
-
-
 def _operation(
     operation_id: str,
     summary: str,
@@ -188,7 +222,7 @@ def _operation(
     success: dict[str, Any] = {"description": "Done" if status != "200" else "What was asked for"}
     if schema is not None:
         success["content"] = {"application/json": {"schema": schema}}
-    error = {"application/json": {"schema": {"$ref": REF.format(model="Error")}}}
+    error = {"application/json": {"schema": reference("Error")}}
     out: dict[str, Any] = {
         "operationId": operation_id,
         "summary": summary,
@@ -197,32 +231,48 @@ def _operation(
     if parameters:
         out["parameters"] = parameters
     if body:
-        content = {"application/json": {"schema": {"$ref": REF.format(model=body)}}}
+        content = {"application/json": {"schema": reference(body)}}
         out["requestBody"] = {"required": True, "content": content}
     return out
 
 
-def _event(resource: Resource, kind: str, shown: dict[str, Any], event_time: str, v4: bool) -> dict[str, Any]:
-    text = {"type": "string"}
-    instant = {"type": "string", "format": "date-time"}
-    properties: dict[str, Any] = {
-        "eventId": text,
-        "eventTime": instant,
-        "eventType": text,
-        "correlationId": text,
-        "domain": text,
-        "title": text,
-        "description": text,
-        "priority": text,
-        event_time: instant,
-        "event": {"type": "object", "properties": {resource.path: shown}},
+def _notified(event: str, v4: bool) -> dict[str, Any]:
+    """What a listener is sent, and what it answers."""
+    return {
+        "operationId": f"listenTo{event}",
+        "summary": f"Hear of a {event}",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(event)}}},
+        "responses": {
+            "201" if v4 else "204": {"description": "Heard. Any other success will do"},
+            "default": {"description": "Not heard: sent again until the listener answers with success"},
+        },
     }
-    if not v4:
-        properties["@type"] = text
-    return {"type": "object", "properties": properties, "description": f"{kind} of a {resource.name}"}
 
 
-def _server_owned(form: Form, schemas: dict[str, Any]) -> list[dict[str, Any]]:
-    properties = schemas.get(form.view.model.__name__, {}).get("properties", {})
+def _event(resource: Resource, kind: str, shown: dict[str, Any], envelope: dict[str, Any], v4: bool) -> dict[str, Any]:
+    properties = {**envelope["properties"], "event": {"type": "object", "properties": {resource.payload: shown}}}
+    if v4 and kind not in ("AttributeValueChange", "InformationRequired"):
+        properties.pop("fieldPath")
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [*envelope["required"], "event"],
+        "description": f"{kind} of a {resource.name}",
+    }
+
+
+def _server_owned(form: Form, schemas: dict[str, Any], names: Mapping[Any, str]) -> None:
+    """What no client sets is read-only, in answers and in requests."""
+    shown = schemas[names[form.view.model, "serialization"]]
     owned = form.resource.server_owned | form.read_only
-    return [properties[n] for n in model_fields(form.view.model) if n in owned and n in properties]
+    given = owned if form.view.version == "v4" else owned - {"id"}  # v5 takes an id on POST
+    for model, what in ((form.create_model, given), (form.update_model, owned)):
+        name = names.get((model, "validation"))
+        if name is not None:
+            with_read_only(schemas[name], shown, what)
+    changed = names.get((form.update_model, "validation"))
+    if changed is not None:
+        as_merged(schemas, changed, "_Update" if form.view.version == "v4" else "_MVO")
+    for attribute, schema in shown.get("properties", {}).items():
+        if attribute in owned:
+            schema["readOnly"] = True

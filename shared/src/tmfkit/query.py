@@ -20,6 +20,7 @@ from urllib.parse import unquote_plus
 from pydantic import BaseModel
 
 from tmfkit import jsonpath, regex
+from tmfkit.base import forms_of
 from tmfkit.errors import BadRequest, TmfError
 from tmfkit.types import Document
 
@@ -388,7 +389,7 @@ def _resolve(model: type[BaseModel], dotted: str) -> Path | None:
     for name in dotted.split("."):
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return None
-        info = model_fields(kind).get(name)
+        info = next((f[name] for f in map(model_fields, (kind, *forms_of(kind).values())) if name in f), None)
         if info is None:
             return None
         annotation = info.annotation

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 import httpx
@@ -221,10 +221,9 @@ class Relay:
         doc = orjson.loads(row["doc"])
         resource = view.resource
         href = f"{subscription.base_url}/{resource.path}/{quote(row['resource_id'], safe='')}"
-        if row["kind"] == "Delete":
-            shown: Document = {"id": row["resource_id"], "href": href, "@type": doc.get("@type", resource.name)}
-        else:
-            shown = {"href": href, **view.down(doc)}
+        if resource.event_href == "path":
+            href = urlsplit(href).path
+        shown = {"href": href, **view.down(doc)}
         return envelope(
             event_id=row["event_id"],
             at=row["at"],
@@ -235,6 +234,7 @@ class Relay:
             version=subscription.version,
             domain=self.ctx.name,
             traceparent=row["traceparent"],
+            payload=resource.payload,
         )
 
     # --- delivery ---

@@ -54,6 +54,10 @@ class Resource:
                  a flow of the component brings the resource to a final state of its life cycle
     perform      what a task does when it is created: (transaction, document) -> document, in the transaction that
                  stores it; the answer is 201 with the outcome
+    event_names  kind -> the kinds that are raised for it, where they are others or more than itself
+    event_href   "path": events name the resource by its path alone, as a listener of the Canvas reads it
+    refers       references to resources of dependent APIs: an unknown one is refused (references.py)
+    payload      the attribute of an event that holds the resource, where it is not the resource's own name
     extensions   registered subclasses (told by @type) whose extra attributes may be filtered and sorted by
     """
 
@@ -68,12 +72,18 @@ class Resource:
     events: frozenset[str] | None = None
     accepted: bool = False
     perform: Callable[[Any, Document], Awaitable[Document]] | None = None
+    event_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    event_href: str = "absolute"
+    refers: tuple[Any, ...] = ()
     extensions: tuple[type[Entity], ...] = ()
     path: str = field(default="")
+    payload: str = field(default="")
 
     def __post_init__(self) -> None:
         if not self.path:
             object.__setattr__(self, "path", self.name[0].lower() + self.name[1:])
+        if not self.payload:
+            object.__setattr__(self, "payload", self.path)
 
     @property
     def name(self) -> str:
@@ -90,8 +100,12 @@ class Resource:
         state = {self.lifecycle.event} if self.lifecycle else set()
         return frozenset({"Create", "AttributeValueChange", "Delete"} | state)
 
+    def raised(self, kinds: Sequence[str]) -> list[str]:
+        """The kinds of the events that are sent where these happen."""
+        return [name for k in kinds if k in self.event_kinds for name in self.event_names.get(k, (k,))]
+
     def event_type(self, kind: str) -> str:
-        return f"{self.name}{kind}Event"
+        return f"{self.name}{kind}" if kind.endswith("Notification") else f"{self.name}{kind}Event"
 
     @cached_property
     def server_owned(self) -> frozenset[str]:

@@ -7,14 +7,14 @@ as text: nothing is validated again on the way out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 import orjson
 
-from tmfkit import http
+from tmfkit import http, references
 from tmfkit.call import CALL
 from tmfkit.context import Context, Transaction
 from tmfkit.errors import (
@@ -200,6 +200,8 @@ class Endpoint:
         fields = self.fields(raw_query)
         key = http.header(scope, b"idempotency-key")
         doc = self.form.created(http.parsed(data), self.ctx.now(), data)
+        if self.resource.refers:
+            await references.check(self.ctx, self.resource.refers, doc)
         if key is not None:
             row = await self._create_once(doc, key, data, base)
         elif self.resource.perform is not None or self.resource.accepted:
@@ -281,6 +283,9 @@ class Endpoint:
                 raise TmfError(
                     e.message, status=e.status, attribute=f"[{i}].value.{e.attribute or ''}".rstrip(".")
                 ) from e
+        if self.resource.refers:
+            for doc in docs:
+                await references.check(self.ctx, self.resource.refers, doc)
         async with self.ctx.transaction() as tx:
             if self.resource.perform is None and not self.resource.accepted:
                 written = await tx[self.resource.model].insert_many(docs)
@@ -294,6 +299,10 @@ class Endpoint:
         media = http.media_type(scope, PATCH_MEDIA)
         sent = http.parsed(await http.body(scope, receive, self.ctx.settings.max_body_bytes))
         href, fields = f"{base}/{quote(id, safe='')}", self.fields(raw_query)
+        if self.resource.refers:
+            known = await self.ctx.store(self.resource.model).get(id)
+            new = self.form.patched(known, sent, media, href, self.ctx.now())
+            await references.check(self.ctx, self.resource.refers, new, known)
         async with self.ctx.transaction() as tx:
             store = tx[self.resource.model]
             old, revision = await store.locked(id)
@@ -335,24 +344,20 @@ def header_matches(value: str | None, etag: str) -> bool:
 
 
 class Routes:
-    """All resources of a component: /<base>/tmf-api/<api>/<version>/<resource>[/<id>] is looked up, not matched."""
+    """All resources of a component: a path is looked up, with and without its last segment, not matched."""
 
-    def __init__(self, prefix: str, endpoints: Mapping[tuple[str, str, str], Served]) -> None:
-        self.prefix = prefix.rstrip("/").encode() + b"/"
-        self.endpoints = {tuple(p.encode() for p in key): e for key, e in endpoints.items()}
+    def __init__(self, endpoints: Iterable[Served]) -> None:
+        self.endpoints = {e.path.encode(): e for e in endpoints}
 
     def find(self, raw_path: bytes) -> tuple[Served, str | None] | None:
-        if not raw_path.startswith(self.prefix):
-            return None
-        parts = raw_path[len(self.prefix) :].split(b"/")
-        if len(parts) > 3 and parts[-1] == b"":  # a trailing slash is tolerated
-            parts.pop()
-        if len(parts) not in (3, 4):
-            return None
-        endpoint = self.endpoints.get((parts[0], parts[1], parts[2]))
+        if raw_path.endswith(b"/"):  # a trailing slash is tolerated
+            raw_path = raw_path[:-1]
+        endpoint = self.endpoints.get(raw_path)
+        if endpoint is not None:
+            return endpoint, None
+        collection, _, last = raw_path.rpartition(b"/")
+        endpoint = self.endpoints.get(collection)
         if endpoint is None:
             return None
-        if len(parts) == 3:
-            return endpoint, None
-        id = unquote(parts[3].decode("latin-1"))
+        id = unquote(last.decode("latin-1"))
         return None if "\x00" in id else (endpoint, id)

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
         "127.0.0.1", description="comma separated addresses whose X-Forwarded-* headers are believed; * for any"
     )
 
+    canvas_system_role: str | None = Field(
+        None, description="role under which the Canvas administers the component; made at start if it is not there"
+    )
+
     auth_mode: Literal["oidc", "none"] = Field("oidc", description="none is for a local run only")
     oidc_issuer: str | None = Field(None, description="issuer whose keys sign the bearer tokens")
     oidc_jwks_uri: str | None = Field(None, description="where the keys are, if not found by discovery")
@@ -54,6 +58,11 @@ class Settings(BaseSettings):
     client_scope: str | None = None
     token_url: str | None = Field(None, description="token endpoint, if not found by discovery")
 
+    elsewhere: dict[str, str] = Field(
+        default_factory=dict,
+        description="API id -> address of the system that owns this API, up to /v<major>: it is then not served here,"
+        " but followed, and what is written here is brought to its owner",
+    )
     dependencies: dict[str, str] = Field(
         default_factory=dict,
         description="dependency name -> address of the API's provider, up to the segment before tmf-api",

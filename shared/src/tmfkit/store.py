@@ -84,15 +84,9 @@ class Shelf:
             .returning(t.c.id, t.c.doc)
             .cte("written")
         )
-        raised = func.unnest(_array("ids"), _array("event_ids")).table_valued("id", "event_id").render_derived("raised")
-        return self._write(
-            doc,
-            func.count(),
-            raised=raised,
-            on=(doc.c.id == raised.c.id) & raised.c.event_id.is_not(None),
-            kind=_text("kind"),
-            many=True,
-        )
+        arrays = func.unnest(_array("raised_for"), _array("event_ids"), _array("kinds"))
+        raised = arrays.table_valued("id", "event_id", "kind").render_derived("raised")
+        return self._write(doc, func.count(), raised=raised, on=doc.c.id == raised.c.id, kind=raised.c.kind, many=True)
 
     @cached_property
     def update(self) -> sql.Plan:
@@ -291,12 +285,13 @@ class Store:
         if not stored:
             return []
         call = CALL.get()
-        raises = "Create" in resource.event_kinds
+        raised = [(d["id"], new_id(), kind) for d in stored for kind in resource.raised(["Create"])]
         bound = {
             "ids": [d["id"] for d in stored],
             "docs": [orjson.dumps(d).decode() for d in stored],
-            "event_ids": [new_id() for _ in stored] if raises else [],
-            "kind": "Create",
+            "raised_for": [r[0] for r in raised],
+            "event_ids": [r[1] for r in raised],
+            "kinds": [r[2] for r in raised],
             "traceparent": call.traceparent,
             "trace_id": call.trace_id,
             "subject": call.subject,
@@ -309,8 +304,7 @@ class Store:
             raise Conflict(
                 f"{len(stored) - written} of {len(stored)} ids of {resource.name} exist already", attribute="id"
             )
-        if raises:
-            self.raised.append("Create")
+        self.raised.extend(kind for _, _, kind in raised[:1])
         return stored
 
     async def replace(self, old: Document, new: Document) -> tuple[Document, bool]:
@@ -358,7 +352,7 @@ class Store:
         self, plan: sql.Plan, id: str, text: str | None, kinds: list[str], operation: str, attributes: Any
     ) -> Any:
         call = CALL.get()
-        kinds = [k for k in kinds if k in self.shelf.resource.event_kinds]
+        kinds = self.shelf.resource.raised(kinds)
         bound = {
             "id": id,
             "doc": text,

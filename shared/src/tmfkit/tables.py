@@ -62,6 +62,7 @@ class KernelTables:
     idempotency: Table
     audit: Table
     secret: Table
+    elsewhere: Table
 
 
 def kernel_tables(metadata: MetaData) -> KernelTables:
@@ -163,4 +164,13 @@ def kernel_tables(metadata: MetaData) -> KernelTables:
         Column("name", Text, primary_key=True),
         Column("value", Text, nullable=False),
     )
-    return KernelTables(outbox, subscription, delivery, inbox, following, idempotency, audit, secret)
+    elsewhere = Table(
+        "elsewhere",
+        metadata,
+        Column("resource", Text, primary_key=True),
+        Column("id", Text, primary_key=True),
+        Column("remote_id", Text, nullable=False),
+        Column("revision", Integer, nullable=False),
+    )
+    Index("ix_elsewhere_remote_id", elsewhere.c.resource, elsewhere.c.remote_id)
+    return KernelTables(outbox, subscription, delivery, inbox, following, idempotency, audit, secret, elsewhere)

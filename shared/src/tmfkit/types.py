@@ -1,74 +1,235 @@
-"""TMF common types. Field names are the wire names; only the '@' attributes need an alias.
-
-A field without a default is mandatory on POST. Markers inside Annotated say what the type cannot:
-ReadOnly (the server sets it), CreateOnly (a client may set it on POST, never on PATCH) and
-StoredAs (an attribute of an older API version that lives under another name in the stored document).
-"""
+"""TMF common types that several APIs use. All of base, attachment, characteristic, contact, party and place can be had
+from here too. Field names are the wire names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import Field
 
-Json = Any
-Document = dict[str, Any]
+from tmfkit.attachment import Attachment, AttachmentRef, AttachmentRefOrValue, AttachmentValue
+from tmfkit.base import (
+    CreateOnly,
+    Document,
+    Duration,
+    Entity,
+    EntityRef,
+    ExternalIdentifier,
+    Forms,
+    Instant,
+    InstantText,
+    Json,
+    Money,
+    Quantity,
+    ReadOnly,
+    Related,
+    StoredAs,
+    TimePeriod,
+    TmfModel,
+    VersionedRef,
+    form_of,
+    forms_of,
+)
+from tmfkit.characteristic import (
+    BooleanArrayCharacteristic,
+    BooleanCharacteristic,
+    Characteristic,
+    CharacteristicRelationship,
+    CharacteristicV4,
+    FloatCharacteristic,
+    IntegerArrayCharacteristic,
+    IntegerCharacteristic,
+    NumberArrayCharacteristic,
+    NumberCharacteristic,
+    ObjectArrayCharacteristic,
+    ObjectCharacteristic,
+    StringArrayCharacteristic,
+    StringCharacteristic,
+)
+from tmfkit.contact import (
+    ContactMedium,
+    EmailContactMedium,
+    FaxContactMedium,
+    GeographicAddressContactMedium,
+    GeographicAddressRef,
+    PhoneContactMedium,
+    SocialContactMedium,
+)
+from tmfkit.party import (
+    AccountRef,
+    AgreementRef,
+    BusinessPartner,
+    Consumer,
+    CreditProfile,
+    CustomerRole,
+    Disability,
+    Individual,
+    IndividualIdentification,
+    IndividualState,
+    LanguageAbility,
+    Organization,
+    OrganizationChildRelationship,
+    OrganizationIdentification,
+    OrganizationParentRelationship,
+    OrganizationRef,
+    OrganizationState,
+    OtherNameIndividual,
+    OtherNameOrganization,
+    PartyCreditProfile,
+    PartyOrPartyRole,
+    PartyRef,
+    PartyRefOrPartyRoleRef,
+    PartyRole,
+    PartyRoleRef,
+    PartyRoleSpecificationRef,
+    PaymentMethodRef,
+    Producer,
+    RelatedPartyOrPartyRole,
+    RelatedPartyRefOrPartyRoleRef,
+    Skill,
+    Supplier,
+    TaxDefinition,
+    TaxExemptionCertificate,
+)
+from tmfkit.place import (
+    CalendarPeriod,
+    GeographicAddress,
+    GeographicLocation,
+    GeographicLocationRef,
+    GeographicLocationRefOrValue,
+    GeographicSite,
+    GeographicSiteRelationship,
+    GeographicSubAddress,
+    GeographicSubAddressUnit,
+    HourPeriod,
+    PlaceRef,
+    PlaceRefOrValue,
+    PlaceValue,
+    RelatedPlace,
+    RelatedPlaceRefOrValueV4,
+    RelatedPlaceV4,
+    StandardIdentifier,
+)
 
-
-@dataclass(frozen=True)
-class ReadOnly:
-    """Set by the server alone; dropped from a POST body, a 400 when a PATCH would change it."""
-
-
-@dataclass(frozen=True)
-class CreateOnly:
-    """May be given on POST; a 400 when a PATCH would change it."""
-
-
-@dataclass(frozen=True)
-class StoredAs:
-    """Where an attribute of an older version lives in the stored document, and how its value is turned.
-
-    `down` maps a stored value (for lists: one element) to the older shape, `up` the way back; both pure.
-    """
-
-    name: str
-    down: Callable[[Any], Any] | None = None
-    up: Callable[[Any], Any] | None = None
-
-
-def _rfc3339(value: datetime) -> str:
-    return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat().replace("+00:00", "Z")
-
-
-class InstantText:
-    """Marks the instants of a model, so that the door can give an offset to those that have none (write.tidy)."""
-
-
-Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str, when_used="json-unless-none"), InstantText()]
-"""date-time of the TMF files. RFC 3339 asks for an offset; TM Forum's own samples leave it out: then it is UTC.
-Stored with an offset always, so that text compares as an instant in SQL."""
-
-
-class TmfModel(BaseModel):
-    """Any TMF object. Unknown attributes are kept: the standard is open for extension (TMF630 part 2)."""
-
-    model_config = ConfigDict(extra="allow", populate_by_name=False, serialize_by_alias=True)
-
-    at_type: Annotated[str | None, Field(alias="@type")] = None
-    at_baseType: Annotated[str | None, Field(alias="@baseType")] = None
-    at_schemaLocation: Annotated[str | None, Field(alias="@schemaLocation")] = None
-
-
-class Entity(TmfModel):
-    """A root resource. Its `id` and `href` belong to the server."""
-
-    id: str
-    href: str
+__all__ = [
+    "AccountRef",
+    "AgreementRef",
+    "Attachment",
+    "AttachmentRef",
+    "AttachmentRefOrValue",
+    "AttachmentValue",
+    "BooleanArrayCharacteristic",
+    "BooleanCharacteristic",
+    "BusinessPartner",
+    "CalendarPeriod",
+    "ChannelRef",
+    "Characteristic",
+    "CharacteristicRelationship",
+    "CharacteristicV4",
+    "Consumer",
+    "ContactMedium",
+    "CreateOnly",
+    "CreditProfile",
+    "CustomerRole",
+    "Disability",
+    "Document",
+    "Duration",
+    "EmailContactMedium",
+    "Entity",
+    "EntityByValue",
+    "EntityRef",
+    "EntityRefOrValue",
+    "EntityValue",
+    "ExternalIdentifier",
+    "FaxContactMedium",
+    "FloatCharacteristic",
+    "Forms",
+    "GeographicAddress",
+    "GeographicAddressContactMedium",
+    "GeographicAddressRef",
+    "GeographicLocation",
+    "GeographicLocationRef",
+    "GeographicLocationRefOrValue",
+    "GeographicSite",
+    "GeographicSiteRelationship",
+    "GeographicSubAddress",
+    "GeographicSubAddressUnit",
+    "HourPeriod",
+    "Individual",
+    "IndividualIdentification",
+    "IndividualState",
+    "Instant",
+    "InstantText",
+    "IntegerArrayCharacteristic",
+    "IntegerCharacteristic",
+    "InteractionRef",
+    "Json",
+    "LanguageAbility",
+    "Money",
+    "Monitor",
+    "MonitorRequest",
+    "MonitorResponse",
+    "Note",
+    "NumberArrayCharacteristic",
+    "NumberCharacteristic",
+    "ObjectArrayCharacteristic",
+    "ObjectCharacteristic",
+    "OrderItemAction",
+    "Organization",
+    "OrganizationChildRelationship",
+    "OrganizationIdentification",
+    "OrganizationParentRelationship",
+    "OrganizationRef",
+    "OrganizationState",
+    "OtherNameIndividual",
+    "OtherNameOrganization",
+    "PartyCreditProfile",
+    "PartyOrPartyRole",
+    "PartyRef",
+    "PartyRefOrPartyRoleRef",
+    "PartyRole",
+    "PartyRoleRef",
+    "PartyRoleSpecificationRef",
+    "PaymentMethodRef",
+    "PhoneContactMedium",
+    "PlaceRef",
+    "PlaceRefOrValue",
+    "PlaceValue",
+    "Price",
+    "PriceAlteration",
+    "Producer",
+    "ProductStatus",
+    "Quantity",
+    "ReadOnly",
+    "Related",
+    "RelatedChannel",
+    "RelatedChannelV4",
+    "RelatedEntity",
+    "RelatedEntityRefOrValue",
+    "RelatedEntityRefOrValueV4",
+    "RelatedEntityV4",
+    "RelatedParty",
+    "RelatedPartyOrPartyRole",
+    "RelatedPartyRefOrPartyRoleRef",
+    "RelatedPlace",
+    "RelatedPlaceRefOrValueV4",
+    "RelatedPlaceV4",
+    "Skill",
+    "SocialContactMedium",
+    "StandardIdentifier",
+    "StoredAs",
+    "StringArrayCharacteristic",
+    "StringCharacteristic",
+    "Supplier",
+    "TaxDefinition",
+    "TaxExemptionCertificate",
+    "TimePeriod",
+    "TmfModel",
+    "VersionedRef",
+    "form_of",
+    "forms_of",
+]
 
 
 class MonitorRequest(TmfModel):
@@ -97,59 +258,6 @@ class Monitor(Entity):
     response: MonitorResponse | None = None
 
 
-class EntityRef(TmfModel):
-    """A reference to a resource that lives elsewhere."""
-
-    id: str
-    href: str | None = None
-    name: str | None = None
-    at_referredType: Annotated[str | None, Field(alias="@referredType")] = None
-
-
-class VersionedRef(EntityRef):
-    """A reference to one version of a specification or catalogue entry."""
-
-    version: str | None = None
-
-
-class TimePeriod(TmfModel):
-    """Half-open interval; either end may be absent."""
-
-    startDateTime: Instant | None = None
-    endDateTime: Instant | None = None
-
-
-class Quantity(TmfModel):
-    amount: float | None = None
-    units: str | None = None
-
-
-class Duration(TmfModel):
-    amount: int | None = None
-    units: str | None = None
-
-
-class Money(TmfModel):
-    unit: str | None = None
-    value: float | None = None
-
-
-class CharacteristicRelationship(TmfModel):
-    id: str | None = None
-    href: str | None = None
-    relationshipType: str | None = None
-
-
-class Characteristic(TmfModel):
-    """Name and value; v5 adds a typed `@type` (StringCharacteristic, NumberCharacteristic, ...)."""
-
-    id: str | None = None
-    name: str
-    valueType: str | None = None
-    value: Any = None
-    characteristicRelationship: list[CharacteristicRelationship] | None = None
-
-
 class Note(TmfModel):
     id: str | None = None
     author: str | None = None
@@ -157,46 +265,10 @@ class Note(TmfModel):
     text: str | None = None
 
 
-class ExternalIdentifier(TmfModel):
-    id: str
-    owner: str | None = None
-    externalIdentifierType: str | None = None
-
-
-class Attachment(TmfModel):
-    """AttachmentRefOrValue: by reference or by value."""
-
-    id: str | None = None
-    href: str | None = None
-    name: str | None = None
-    description: str | None = None
-    attachmentType: str | None = None
-    content: str | None = None
-    mimeType: str | None = None
-    url: str | None = None
-    size: Quantity | None = None
-    validFor: TimePeriod | None = None
-
-
-class Related(TmfModel):
-    """v5: something in a role. `inner` names the attribute that holds the reference; v4 wrote both flat."""
-
-    inner: ClassVar[str]
-    role: str | None = None
-
-
 class RelatedParty(EntityRef):
     """v4: party in a role, flat."""
 
     role: str | None = None
-
-
-class RelatedPartyOrPartyRole(Related):
-    """v5: party in a role (RelatedPartyOrPartyRole, RelatedPartyRefOrPartyRoleRef)."""
-
-    inner: ClassVar[str] = "partyOrPartyRole"
-    role: str
-    partyOrPartyRole: EntityRef | None = None
 
 
 class RelatedEntityV4(EntityRef):
@@ -213,32 +285,14 @@ class RelatedEntity(Related):
     entity: EntityRef
 
 
-class PlaceValue(TmfModel):
-    """Place by reference or by value."""
-
-    id: str | None = None
-    href: str | None = None
-    name: str | None = None
-
-
-class RelatedPlaceV4(PlaceValue):
-    """v4: place in a role, flat."""
-
-    role: str | None = None
-
-
-class RelatedPlace(Related):
-    """v5: place in a role."""
-
-    inner: ClassVar[str] = "place"
-    role: str
-    place: PlaceValue
-
-
 class RelatedChannelV4(EntityRef):
     """v4: channel in a role, flat."""
 
     role: str | None = None
+
+
+class ChannelRef(EntityRef):
+    """A channel that lives elsewhere."""
 
 
 class RelatedChannel(Related):
@@ -249,12 +303,6 @@ class RelatedChannel(Related):
     channel: EntityRef | None = None
 
 
-class CharacteristicV4(Characteristic):
-    """v4: a characteristic always carries a value."""
-
-    value: Any
-
-
 class EntityValue(TmfModel):
     """Any entity, by reference or by value."""
 
@@ -262,6 +310,38 @@ class EntityValue(TmfModel):
     href: str | None = None
     name: str | None = None
     at_referredType: Annotated[str | None, Field(alias="@referredType")] = None
+
+
+class EntityByValue(TmfModel):
+    """Any entity, by value. `@type` is Entity; the class of that name is the root of our resources."""
+
+    id: str | None = None
+    href: str | None = None
+
+
+class InteractionRef(EntityRef):
+    """Another interaction, and what it has to do with this one. `@type` is InteractionRelationship."""
+
+    relationshipType: str
+
+
+class EntityRefOrValue(EntityValue):
+    """Any entity, by reference or by value."""
+
+    forms: ClassVar[Forms] = {
+        "Entity": EntityByValue,
+        "EntityRef": EntityRef,
+        "AccountRef": AccountRef,
+        "AgreementRef": AgreementRef,
+        "AttachmentRef": AttachmentRef,
+        "ChannelRef": ChannelRef,
+        "InteractionRelationship": InteractionRef,
+        "OrganizationRef": OrganizationRef,
+        "PartyRef": PartyRef,
+        "PartyRoleRef": PartyRoleRef,
+        "PartyRoleSpecificationRef": PartyRoleSpecificationRef,
+        "PaymentMethodRef": PaymentMethodRef,
+    }
 
 
 class RelatedEntityRefOrValueV4(EntityValue):
@@ -275,14 +355,7 @@ class RelatedEntityRefOrValue(Related):
 
     inner: ClassVar[str] = "entity"
     role: str
-    entity: EntityValue
-
-
-class RelatedPlaceRefOrValueV4(RelatedPlaceV4):
-    """v4: place in a role, by reference or by value, flat."""
-
-    role: str
-    at_referredType: Annotated[str | None, Field(alias="@referredType")] = None
+    entity: EntityRefOrValue
 
 
 class OrderItemAction(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping, Set
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from tmfkit import patch
+from tmfkit.base import form_of, forms_of
 from tmfkit.errors import BadRequest, Conflict, TmfError, from_validation
 from tmfkit.http import JSON_PATCH, JSON_PATCH_QUERY
 from tmfkit.query import Path, leaves, model_fields, names_of, unwrapped
@@ -218,7 +220,7 @@ def normal(model: type[BaseModel], sent: Mapping[str, Any], text: bytes | None =
     except ValidationError as e:
         raise from_validation(e, sent) from e
     document = without_nulls(sent) if b"null" in text else dict(sent)
-    return tidy(model, document)
+    return tidy(form_of(model, document), document)
 
 
 def without_nulls(value: Any) -> Any:
@@ -242,29 +244,53 @@ def _instants(model: type[BaseModel], above: tuple[type[BaseModel], ...]) -> dic
             continue
         if issubclass(kind, datetime):
             found[name] = None
-        elif issubclass(kind, BaseModel) and (kind in above or kind is model or _instants(kind, (*above, model))):
+        elif issubclass(kind, BaseModel) and (
+            kind in above
+            or kind is model
+            or any(_instants(m, (*above, model)) for m in (kind, *forms_of(kind).values()) if m not in above)
+        ):
             found[name] = kind
     return found
 
 
-def tidy(model: type[BaseModel], value: Document, above: str = "") -> Document:
-    """Every declared instant in a form that PostgreSQL reads too, with an offset. Changes `value`."""
+def tidy(model: type[BaseModel], value: Document) -> Document:
+    """Every declared instant in a form that PostgreSQL reads too, with an offset. The same document where all are."""
+    out = value
     for name, inner in instants(model).items():
         held = value.get(name)
         if held is None:
             continue
-        if inner is None:
-            if isinstance(held, list):
-                value[name] = [h if _RFC3339.match(h) else offset_given(h, above + name) for h in held]
-            elif not _RFC3339.match(held):
-                value[name] = offset_given(held, above + name)
-        elif isinstance(held, list):
-            value[name] = [
-                tidy(inner, dict(h), f"{above}{name}[{i}].") if isinstance(h, dict) else h for i, h in enumerate(held)
-            ]
-        elif isinstance(held, dict):
-            value[name] = tidy(inner, dict(held), f"{above}{name}.")
-    return value
+        new = (
+            [_tidied(inner, h, name, i) for i, h in enumerate(held)]
+            if isinstance(held, list)
+            else _tidied(inner, held, name)
+        )
+        if new != held if inner is None else not _same(new, held):
+            if out is value:
+                out = dict(value)
+            out[name] = new
+    return out
+
+
+def _same(new: Any, held: Any) -> bool:
+    return all(map(operator.is_, new, held)) if isinstance(held, list) else new is held
+
+
+def _tidied(model: type[BaseModel] | None, value: Any, name: str, place: int | None = None) -> Any:
+    if model is None:
+        if _RFC3339.match(value):
+            return value
+        return offset_given(value, name if place is None else f"{name}[{place}]")
+    if not isinstance(value, dict):
+        return value
+    model = form_of(model, value)
+    if not instants(model):
+        return value
+    try:
+        return tidy(model, value)
+    except BadRequest as e:
+        above = name if place is None else f"{name}[{place}]"
+        raise BadRequest(e.message, attribute=f"{above}.{e.attribute}") from None
 
 
 _RFC3339 = re.compile(
