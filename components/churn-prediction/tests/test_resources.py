@@ -32,6 +32,16 @@ BREACH: Document = {
     "aiContract": {"id": "c1"},
     "violation": {"actualValue": "0.79", "operator": ">=", "referenceValue": "0.84", "consequence": "retrain"},
 }
+ALARM: Document = {
+    "state": "raised",
+    "alarmType": "qualityOfServiceAlarm",
+    "perceivedSeverity": "MINOR",
+    "probableCause": "thresholdCrossed",
+    "alarmedObject": {"id": "m1"},
+    "sourceSystemId": "drift-watch",
+    "alarmRaisedTime": "2026-03-01T10:00:00Z",
+}
+OFFERING: Document = {"id": "fibre", "@referredType": "ProductOffering"}
 ASSESSMENT: Document = {"partyRole": {"id": "42", "@referredType": "Customer"}}
 MINIMAL: list[tuple[type[Entity], Document]] = [
     (resources.AiModel, MODEL),
@@ -39,7 +49,16 @@ MINIMAL: list[tuple[type[Entity], Document]] = [
     (resources.AiContract, CONTRACT),
     (resources.AiContractSpecification, {"name": "accuracy"}),
     (resources.AiContractViolation, BREACH),
+    (resources.Alarm, ALARM),
+    (resources.Rule, {"name": "auc floor"}),
+    (resources.Topic, {}),
+    (resources.Event, {}),
+    (resources.Monitor, {}),
     (resources.PartyRoleRiskAssessment, ASSESSMENT),
+    (resources.ProductOfferingRiskAssessment, {"productOffering": OFFERING}),
+    (resources.PartyRoleProductOfferingRiskAssessment, {**ASSESSMENT, "productOffering": OFFERING}),
+    (resources.ShoppingCartRiskAssessment, {"shoppingCart": {"id": "cart-1"}}),
+    (resources.ProductOrderRiskAssessment, {"productOrder": {"id": "order-1"}}),
     (resources.QueryProductRecommendation, {}),
 ]
 FULL: list[tuple[type[Entity], Document]] = [
@@ -82,6 +101,24 @@ FULL: list[tuple[type[Entity], Document]] = [
         {**CONTRACT, "approved": True, "rule": [{"name": "auc"}], "template": {"id": "t1", "description": "standard"}},
     ),
     (resources.AiContractViolation, {**BREACH, "date": "2026-03-01T00:00:00Z", "relatedParty": [OWNER]}),
+    (
+        resources.Alarm,
+        {
+            **ALARM,
+            "comment": [{"userId": "ada", "time": "2026-03-01T11:00:00Z", "comment": "retrain"}],
+            "correlatedAlarm": [{"id": "a2"}],
+            "crossedThresholdInformation": {"observedValue": "0.79", "threshold": {"id": "t1"}},
+            "affectedService": [{"id": "s1"}],
+        },
+    ),
+    (
+        resources.Monitor,
+        {
+            "state": "completed",
+            "request": {"method": "POST", "body": "{}", "header": [{"name": "locale", "value": "en"}]},
+            "response": {"statusCode": "201", "body": "{}", "header": []},
+        },
+    ),
     (
         resources.ChurnRiskAssessment,
         {
@@ -166,6 +203,10 @@ def test_a_missing_mandatory_attribute_is_named(model: type[Entity], body: Docum
             {**ASSESSMENT, "riskAssessmentResult": {"score": [{"riskName": "AlienRisk"}]}},
             ("riskAssessmentResult", "score", 0, "riskName"),
         ),
+        (resources.PartyRoleRiskAssessment, {"partyRole": {"id": "42"}}, ("partyRole", "@referredType")),
+        (resources.Alarm, {**ALARM, "state": "asleep"}, ("state",)),
+        (resources.Alarm, {**ALARM, "alarmType": "dejaVu"}, ("alarmType",)),
+        (resources.Monitor, {"request": {"body": "{}"}}, ("request", "header")),
         (resources.ChurnRiskAssessment, {**ASSESSMENT, "churnProbability": 1.2}, ("churnProbability",)),
         (
             resources.ChurnRiskAssessment,
@@ -218,7 +259,13 @@ def test_a_model_can_be_put_to_rest_and_back_but_never_comes_back_from_the_dead(
         (resources.AI_MODEL, {"Create", "AttributeValueChange", "StateChange", "Delete"}),
         (resources.AI_MODEL_SPECIFICATION, {"Create", "AttributeValueChange", "Delete"}),
         (resources.AI_CONTRACT_VIOLATION, {"Create", "AttributeValueChange", "Delete"}),
+        (resources.ALARM, {"Create", "AttributeValueChange", "StateChange", "Delete"}),
+        (resources.RULE, {"Create", "AttributeValueChange", "StateChange", "Delete"}),
+        (resources.MONITOR, {"Create", "AttributeValueChange", "StateChange", "Delete"}),
+        (resources.TOPIC, {"Create", "Change", "Delete"}),
+        (resources.EVENT, {"Create"}),
         (resources.PARTY_ROLE_RISK_ASSESSMENT, {"Create", "StatusChange", "Delete"}),
+        (resources.SHOPPING_CART_RISK_ASSESSMENT, {"Create", "StatusChange", "Delete"}),
         (resources.QUERY_PRODUCT_RECOMMENDATION, {"Create", "StateChange"}),
     ],
 )

@@ -224,6 +224,7 @@ def test_a_new_customer_has_a_view_of_who_they_are(told: Told) -> None:
     view = told.view("c1")
     assert view["@type"] == "CustomerExperience360"
     assert view["customer"] == {
+        "@type": "Customer360CustomerVO",
         "id": "c1",
         "href": made["href"],
         "name": "Ada c1",
@@ -243,7 +244,9 @@ def test_the_whole_road_stands_on_one_page(told: Told) -> None:
     told.hear("queryProductRecommendation", recommendation("c1"))
     told.assemble()
     view = told.view("c1")
-    assert view["serviceProblem"][0]["affectedService"] == [{"id": "svc-c1", "@referredType": "Service"}]
+    assert view["serviceProblem"][0]["affectedService"] == [
+        {"@type": "ServiceRef", "id": "svc-c1", "@referredType": "Service"}
+    ]
     assert view["experienceScore"][0] | {"score": 21.0, "low": 15.0, "high": 27.0} == view["experienceScore"][0]
     assert view["churnRisk"]["churnProbability"] == 0.41
     assert view["recommendation"][0]["name"] == "TV"

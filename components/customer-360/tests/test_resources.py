@@ -18,6 +18,20 @@ KEY = {"id": "42", "href": "https://cem.example/42"}
 
 CUSTOMER: Document = {"name": "Ada", "engagedParty": {"id": "p42", "@type": "PartyRef"}}
 CUSTOMER_V4: Document = {"name": "Ada", "engagedParty": {"id": "p42", "@referredType": "Individual"}}
+
+
+def slotted(view: Document) -> Document:
+    """With the class of each slot, which the standard demands."""
+
+    def typed(name: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [typed(name, member) for member in value]
+        plain = name.startswith("@") or name == "validFor"
+        return value if plain else {"@type": f"Customer360{name[0].upper()}{name[1:]}VO", **value}
+
+    return {name: typed(name, value) for name, value in view.items()}
+
+
 MINIMAL: list[tuple[type[Entity], Document]] = [
     (resources.Customer, CUSTOMER),
     (resources.CustomerV4, CUSTOMER_V4),
@@ -66,35 +80,43 @@ FULL: list[tuple[type[Entity], Document]] = [
     ),
     (
         resources.CustomerExperience360,
-        {
-            "@type": "CustomerExperience360",
-            "customer": {"id": "42", "name": "Ada", "engagedParty": {"id": "p42"}},
-            "account": [{"id": "b1", "state": "active"}],
-            "agreement": [{"id": "g1", "agreementSpecification": {"id": "as1"}}],
-            "appointment": [{"id": "ap1", "status": "confirmed"}],
-            "customerBill": [{"id": "cb1", "state": "partiallyPaid"}],
-            "partyInteraction": [{"id": "i1", "reason": "stalls"}],
-            "loyaltyBalance": [{"id": "l1", "quantity": {"value": 12.5, "unit": "points"}}],
-            "paymentMethod": [{"id": "m1", "isPreferred": True}],
-            "productOrder": [{"id": "o1", "state": "inProgress.accepted"}],
-            "product": [{"id": "pr1", "status": "active", "productOffering": {"id": "fibre"}}],
-            "promotion": [{"id": "po1", "type": "discount"}],
-            "quote": [{"id": "q1", "state": "approved"}],
-            "recommendation": [{"id": "r1", "category": {"id": "tv"}}],
-            "serviceProblem": [{"id": "sp1", "priority": 2, "affectedService": [{"id": "s1"}]}],
-            "troubleTicket": [{"id": "t1", "status": "pending"}],
-            "validFor": {"startDateTime": "2026-03-01T00:00:00Z"},
-            "experienceScore": [{"service": {"id": "s1"}, "score": 61.5, "low": 55.0, "high": 67.0, "coverage": 0.8}],
-            "churnRisk": {
-                "id": "ra1",
-                "churnProbability": 0.31,
-                "horizonDays": 30,
-                "reasons": [{"driver": "stallRatio", "group": "network", "contribution": 0.7}],
-            },
-            "timeline": [
-                {"eventTime": "2026-03-01T10:05:00Z", "eventType": "ServiceProblemCreateEvent", "entity": {"id": "sp1"}}
-            ],
-        },
+        slotted(
+            {
+                "@type": "CustomerExperience360",
+                "customer": {"id": "42", "name": "Ada", "engagedParty": {"id": "p42"}},
+                "account": [{"id": "b1", "state": "active"}],
+                "agreement": [{"id": "g1", "agreementSpecification": {"id": "as1"}}],
+                "appointment": [{"id": "ap1", "status": "confirmed"}],
+                "customerBill": [{"id": "cb1", "state": "partiallyPaid"}],
+                "partyInteraction": [{"id": "i1", "reason": "stalls"}],
+                "loyaltyBalance": [{"id": "l1", "quantity": {"value": 12.5, "unit": "points"}}],
+                "paymentMethod": [{"id": "m1", "isPreferred": True}],
+                "productOrder": [{"id": "o1", "state": "inProgress.accepted"}],
+                "product": [{"id": "pr1", "status": "active", "productOffering": {"id": "fibre"}}],
+                "promotion": [{"id": "po1", "type": "discount"}],
+                "quote": [{"id": "q1", "state": "approved"}],
+                "recommendation": [{"id": "r1", "category": {"id": "tv"}}],
+                "serviceProblem": [{"id": "sp1", "priority": 2, "affectedService": [{"id": "s1"}]}],
+                "troubleTicket": [{"id": "t1", "status": "pending"}],
+                "validFor": {"startDateTime": "2026-03-01T00:00:00Z"},
+                "experienceScore": [
+                    {"service": {"id": "s1"}, "score": 61.5, "low": 55.0, "high": 67.0, "coverage": 0.8}
+                ],
+                "churnRisk": {
+                    "id": "ra1",
+                    "churnProbability": 0.31,
+                    "horizonDays": 30,
+                    "reasons": [{"driver": "stallRatio", "group": "network", "contribution": 0.7}],
+                },
+                "timeline": [
+                    {
+                        "eventTime": "2026-03-01T10:05:00Z",
+                        "eventType": "ServiceProblemCreateEvent",
+                        "entity": {"id": "sp1"},
+                    }
+                ],
+            }
+        ),
     ),
 ]
 

@@ -132,7 +132,7 @@ class Network:
         for kind, kpi, comparator, limit in (
             ("video", "DRB.UEThpDl", ">=", "5"), ("telemetry", "DRB.AirIfDelayDl", "<=", "50")
         ):  # fmt: skip
-            related = [{"role": "service", "id": kind}]
+            related = [{"role": "service", "id": kind, "@referredType": "ServiceSpecification"}]
             body = {
                 "name": kpi,
                 "conformanceComparator": comparator,

@@ -29,7 +29,10 @@ GOOD, BAD = 12.0, 2.0
 
 def promise(app: Running, **changes: Any) -> Doc:
     """Video keeps 5 Mbit/s in 80 % of the windows of half an hour."""
-    parameter = {"name": "DRB.UEThpDl", "relatedEntity": [{"role": "service", "id": "video"}]}
+    parameter = {
+        "name": "DRB.UEThpDl",
+        "relatedEntity": [{"role": "service", "id": "video", "@referredType": "ServiceSpecification"}],
+    }
     body = {
         "name": "video throughput",
         "conformanceComparator": ">=",

@@ -63,7 +63,7 @@ PROBLEM_V4: Document = {
     "originatingSystem": "service-quality",
     "affectedNumberOfServices": 2,
     "originatorParty": PARTY_V4,
-    "responsibleParty": {"id": "ran", "role": "fixer", "name": "RAN operations"},
+    "responsibleParty": {"id": "ran", "role": "fixer", "name": "RAN operations", "@referredType": "Organization"},
     "relatedParty": [{"id": "42", "role": "customer", "@referredType": "Customer", "name": "Ada"}],
     "firstAlert": {"id": "a1", "role": "alarm", "@referredType": "Alarm"},
     "relatedEntity": [{"id": "cell-17", "role": "cell", "@referredType": "Resource"}],
@@ -120,7 +120,7 @@ FULL: list[tuple[type[Entity], Document]] = [
         },
     ),
     (
-        resources.SimpleThresholdRule,
+        resources.ThresholdRule,
         {
             "name": "raise",
             "condition": "Raise",
@@ -195,7 +195,6 @@ def test_a_problem_of_a_v4_client_comes_back_to_it_as_it_was() -> None:
     assert v4.down(stored) == {
         **PROBLEM_V4,
         "affectedLocation": [{**PROBLEM_V4["affectedLocation"][0], "@referredType": "Place"}],
-        "responsibleParty": {**PROBLEM_V4["responsibleParty"], "@referredType": "Party"},
     }
 
 

@@ -120,7 +120,10 @@ def test_what_most_violated_series_have_in_common_is_the_fault_and_stays() -> No
 
 def test_cells_of_a_country_at_a_busy_hour_are_not_the_fault_of_its_slice() -> None:
     cells = [f"c{n:03d}" for n in range(200)]
-    docs = [{"id": "slice-a", "category": "slice"}, *({"id": f"s{n}", "category": "site"} for n in range(67))]
+    docs: list[dict[str, Any]] = [
+        {"id": "slice-a", "category": "slice"},
+        *({"id": f"s{n}", "category": "site"} for n in range(67)),
+    ]
     for n, cell in enumerate(cells):
         above = [{"id": f"s{n // 3}"}, {"id": "slice-a"}]
         docs.append({"id": cell, "category": "cell", "resourceRelationship": above})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
-from tmfkit.testing import Running
+from service_quality.main import component
+from tmfkit.testing import Running, assert_tmf_error, running
 
 Doc = dict[str, Any]
 API = "/service-quality/tmf-api/serviceProblemManagement/v5"
@@ -81,3 +83,83 @@ def test_problems_are_grouped_and_ungrouped(app: Running) -> None:
 )
 def test_a_task_that_finds_no_problem_ends_with_an_error(app: Running, path: str, body: Doc) -> None:
     assert task(app, path, body)["state"] == "terminatedWithError"
+
+
+def records(app: Running, problem: Doc) -> list[Doc]:
+    params = {"serviceProblem.id": problem["id"], "sort": "recordTime"}
+    found: list[Doc] = app.get(f"{API}/serviceProblemEventRecord", params=params).json()
+    return found
+
+
+def test_the_events_of_a_problem_are_recorded_as_they_happen(app: Running) -> None:
+    problem = made(app, name="video slow")
+    app.patch(f"{PROBLEM}/{problem['id']}", {"priority": 2})
+    app.patch(f"{PROBLEM}/{problem['id']}", {"status": "inProgress"})
+    found = records(app, problem)
+    assert [r["eventType"] for r in found] == ["ServiceProblemCreateEvent", "ServiceProblemStateChangeEvent"]
+    assert found[1]["serviceProblem"]["name"] == "video slow"
+    told = found[1]["notification"]
+    assert told["event"]["serviceProblem"]["status"] == "inProgress"
+    sent = app.sql("SELECT event_id FROM outbox WHERE resource_id = $1 ORDER BY seq", problem["id"])
+    assert told["eventId"] in {row["event_id"] for row in sent}
+    v4 = app.get(f"{API}/serviceProblemEventRecord/{found[1]['id']}".replace("/v5/", "/v4/")).json()
+    assert v4["notification"] == told
+
+
+def test_the_events_of_an_alarm_under_a_problem_are_recorded_with_it(app: Running) -> None:
+    alarm = app.post(
+        "/service-quality/tmf-api/alarm/v4/alarm",
+        {
+            "alarmType": "equipmentAlarm",
+            "perceivedSeverity": "major",
+            "probableCause": "powerProblem",
+            "alarmedObject": {"id": "site-3"},
+            "sourceSystemId": "ran-manager",
+            "state": "raised",
+            "alarmRaisedTime": "2026-11-10T12:00:00Z",
+        },
+    ).json()
+    problem = made(app, underlyingAlarm=[{"@type": "ResourceAlarmRef", "id": alarm["id"]}])
+    app.patch(alarm["href"], {"state": "cleared"})
+    types = [r["eventType"] for r in records(app, problem)]
+    assert types[0] == "ServiceProblemCreateEvent"
+    assert sorted(types[1:]) == ["AlarmAttributeValueChangeEvent", "AlarmStateChangeEvent"]
+
+
+def test_when_a_problem_changed_its_status_and_was_resolved_is_told_by_the_server(app: Running) -> None:
+    problem = made(app)
+    assert problem["statusChangeDate"] == problem["creationDate"]
+    resolved = app.patch(f"{PROBLEM}/{problem['id']}", {"status": "resolved"}).json()
+    assert resolved["statusChangeDate"] == resolved["resolutionDate"] > problem["statusChangeDate"]
+    again = app.patch(f"{PROBLEM}/{problem['id']}", {"status": "inProgress"}).json()
+    assert "resolutionDate" not in again
+
+
+def test_a_rule_is_judged_as_the_form_that_its_type_names(app: Running) -> None:
+    rules = "/service-quality/tmf-api/performanceThresholding/v5/thresholdRule"
+    body = {"@type": "SimpleThresholdRule", "name": "raise", "condition": "Raise", "severity": "MAJOR"}
+    made_rule = app.post(rules, {**body, "conformanceTargetUpper": 50, "gracePeriods": 2})
+    assert made_rule.status_code == 201, made_rule.text
+    for change, attribute in (
+        ({"conformanceTargetUpper": "fifty"}, "conformanceTargetUpper"),
+        ({"@type": "AlgorithmThresholdRule", "algorithmParams": [{"value": 1}]}, "algorithmParams[0].name"),
+    ):
+        assert assert_tmf_error(app.post(rules, {**body, **change}), 400)["attribute"] == attribute
+    assert assert_tmf_error(app.patch(made_rule.json()["href"], {"gracePeriods": "two"}), 400)["attribute"]
+    found = app.get(rules, params={"conformanceTargetUpper.gt": "40"}).json()
+    assert [rule["id"] for rule in found] == [made_rule.json()["id"]]
+
+
+def inventory(request: httpx.Request) -> httpx.Response:
+    """A service inventory that has one service."""
+    known = request.url.path.endswith("/service/svc-1")
+    return httpx.Response(200, json={"id": "svc-1"}) if known else httpx.Response(404, json={"code": "404"})
+
+
+def test_a_service_that_the_inventory_does_not_know_is_refused() -> None:
+    where = {"serviceInventory": "http://inventory.test"}
+    with running(component, dependencies=where, transports={"serviceInventory": httpx.MockTransport(inventory)}) as app:
+        known = {"@type": "ServiceRef", "id": "svc-1", "@referredType": "Service"}
+        problem = made(app, affectedService=[known])
+        refused = app.patch(f"{PROBLEM}/{problem['id']}", {"affectedService": [known, {**known, "id": "svc-2"}]})
+        assert assert_tmf_error(refused, 400)["attribute"] == "affectedService[1].id"

@@ -12,7 +12,14 @@ from tmfkit.database import new_id
 from tmfkit.types import Document
 
 NO_MODEL = "no model is in service: train one first"
+NOT_ENOUGH_DATA = "not enough data: no model in service assesses the risk of a {subject}"
 NO_CUSTOMER = "no customer with this id whom the model could assess is known here"
+
+SUBJECTS = (
+    ("shoppingCart", "shopping cart"),
+    ("productOrder", "product order"),
+    ("productOffering", "product offering"),
+)
 
 
 async def assess(tx: Transaction, doc: Document) -> Document:
@@ -31,6 +38,14 @@ async def assess(tx: Transaction, doc: Document) -> Document:
     doc = {"id": new_id(), **doc, **found, "partyRole": party}
     await score.remember(tx, active, [(doc["id"], judged[0])])
     return doc
+
+
+async def without_a_model(_tx: Transaction, doc: Document) -> Document:
+    """An assessment that no model is there for: kept with the status Failed and why, without a result."""
+    subject = next(words for name, words in SUBJECTS if name in doc)
+    if "partyRole" in doc:
+        subject += " in the hands of a party role"
+    return {**doc, "status": FAILED, "statusReason": NOT_ENOUGH_DATA.format(subject=subject)}
 
 
 async def recommend(tx: Transaction, doc: Document) -> Document:

@@ -2,12 +2,25 @@
 
 from dataclasses import replace
 
-from churn_prediction import answer, ingest, measure, score, tables, train
+from churn_prediction import answer, ingest, measure, score, tables, topics, train
 from churn_prediction import resources as r
 from churn_prediction.settings import ChurnSettings
-from tmfkit import Api, Component, Every, Follow
+from tmfkit import Api, Every, Follow
+from tmfkit.roles import ROLES, SECURITY_FUNCTION
 
-RISK = replace(r.PARTY_ROLE_RISK_ASSESSMENT, perform=answer.assess)
+OF_PARTY_ROLES = replace(r.PARTY_ROLE_RISK_ASSESSMENT, perform=answer.assess)
+RISKS = (
+    OF_PARTY_ROLES,
+    *(
+        replace(resource, perform=answer.without_a_model)
+        for resource in (
+            r.PRODUCT_OFFERING_RISK_ASSESSMENT,
+            r.PARTY_ROLE_PRODUCT_OFFERING_RISK_ASSESSMENT,
+            r.SHOPPING_CART_RISK_ASSESSMENT,
+            r.PRODUCT_ORDER_RISK_ASSESSMENT,
+        )
+    ),
+)
 RECOMMENDATION = replace(r.QUERY_PRODUCT_RECOMMENDATION, perform=answer.recommend)
 MODELS = (
     r.AI_MODEL,
@@ -15,6 +28,11 @@ MODELS = (
     r.AI_CONTRACT,
     r.AI_CONTRACT_SPECIFICATION,
     r.AI_CONTRACT_VIOLATION,
+    r.ALARM,
+    r.RULE,
+    r.MONITOR,
+    r.TOPIC,
+    r.EVENT,
 )
 CUSTOMER_EVENTS = (
     "CustomerCreateEvent",
@@ -24,16 +42,18 @@ CUSTOMER_EVENTS = (
 )
 SCORE_EVENTS = ("ExperienceScoreCreateEvent", "ExperienceScoreAttributeValueChangeEvent")
 
-component = Component(
+component = topics.WithTopics(
     name="churn-prediction",
     package="churn_prediction",
     settings=ChurnSettings,
     metadata=tables.metadata,
     apis=(
         Api("TMF915", "AiM", ("v4",), MODELS),
-        Api("TMF696", "riskManagement", ("v4",), (RISK,)),
+        Api("TMF696", "riskManagement", ("v4",), RISKS),
         Api("TMF680", "recommendationManagement", ("v4",), (RECOMMENDATION,)),
+        *SECURITY_FUNCTION,
     ),
+    routes=(topics.router,),
     dependencies=("customer360", "experienceManagement"),
     follows=(
         Follow(
@@ -48,6 +68,6 @@ component = Component(
             "score",
         ),
     ),
-    flows=(Every(30.0, score.due, "score"), Every(15.0, measure.due, "measure")),
+    flows=(Every(30.0, score.due, "score"), Every(15.0, measure.due, "measure"), ROLES),
     commands={"train": train.main},
 )

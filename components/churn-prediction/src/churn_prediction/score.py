@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from churn_prediction import artefact, documents, ingest, ledger, offers
+from churn_prediction import artefact, documents, ingest, ledger, offers, rollout
 from churn_prediction.artefact import Active
 from churn_prediction.documents import Judgement, Previous
 from churn_prediction.domain import retention, risk
@@ -149,6 +149,7 @@ async def _catch_up(ctx: Context[ChurnSettings], terms: Terms) -> int:
             await remember(tx, active, written)
         else:
             await tx.execute("UPDATE artefact SET covers_all = true WHERE version = $1", active.version)
+            await rollout.completed(tx)
     _count(ctx, BATCH, len(written), 0)
     return len(written)
 

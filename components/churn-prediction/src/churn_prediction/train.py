@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from churn_prediction import artefact, ledger, offers
+from churn_prediction import artefact, ledger, offers, rollout
 from churn_prediction.domain.features import Feature, LeakageError, Record, Refusal, Specification
+from churn_prediction.resources import AiModel
 from churn_prediction.settings import ChurnSettings
 from tmfkit import Component, Context
 from tmfkit.call import CALL, Call
@@ -160,6 +161,7 @@ async def train(ctx: Context[ChurnSettings], seed: int, population_rate: float |
                 at = ctx.now()
                 await publication.publish(tx, trained, refused, at, settings.owner_party)
                 await artefact.activate(tx, predictor, trained.card, id, settings.horizon_days, at)
+                await rollout.begun(tx, id, ctx.href(AiModel, id))
     finally:
         CALL.reset(token)
     if new:  # this process ends before a signal of its own would have been sent

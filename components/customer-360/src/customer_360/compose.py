@@ -74,9 +74,10 @@ def view(
         "id": customer["id"],
         "@type": "CustomerExperience360",
         "@baseType": "Customer360",
-        "customer": {"id": customer["id"], "href": href} | {n: customer[n] for n in OF_CUSTOMER if n in customer},
     }
+    own = {"id": customer["id"], "href": href} | {n: customer[n] for n in OF_CUSTOMER if n in customer}
     slots: dict[str, Any] = {
+        "customer": own,
         "product": products.items,
         "serviceProblem": [_problem(row["payload"], scores) for row in past.of("serviceProblem")],
         "recommendation": [row["payload"] for row in past.of("recommendation")],
@@ -84,9 +85,17 @@ def view(
         "churnRisk": next((row["payload"] for row in past.of("churnRisk")), None),
         "timeline": [_happening(row) for row in past.rows],
     }
-    doc |= {name: value for name, value in slots.items() if value or (name == "product" and value is not None)}
+    told = {name: value for name, value in slots.items() if value or (name == "product" and value is not None)}
+    doc |= {name: _typed(name, value) for name, value in told.items()}
     doc["slotState"] = _states(past, products, settings, now)
     return doc
+
+
+def _typed(slot: str, value: Any) -> Any:
+    """A slot, or each of its members, with the class that the standard (or we) call it by."""
+    if isinstance(value, Mapping):
+        return {"@type": f"Customer360{slot[0].upper()}{slot[1:]}VO", **value}
+    return [_typed(slot, member) for member in value]
 
 
 def _problem(payload: Document, scores: Sequence[Document]) -> Document:
@@ -96,7 +105,7 @@ def _problem(payload: Document, scores: Sequence[Document]) -> Document:
         for score in scores
         if "service" in score and any(cause["id"] == payload["id"] for cause in score.get("cause", ()))
     ]
-    return {**payload, "affectedService": hit} if hit else payload
+    return {**payload, "affectedService": [{"@type": "ServiceRef", **service} for service in hit]} if hit else payload
 
 
 def _happening(row: Row) -> Document:

@@ -2,8 +2,10 @@
 
 from customer_360 import assemble, ingest, products, tables
 from customer_360 import resources as r
+from customer_360.privacy import resources as privacy
 from customer_360.settings import Customer360Settings
 from tmfkit import Api, Component, Every, Follow
+from tmfkit.roles import ROLES, SECURITY_FUNCTION
 
 component = Component(
     name="customer-360",
@@ -13,6 +15,17 @@ component = Component(
     apis=(
         Api("TMF717", "customer360", ("v5",), (r.CUSTOMER_360,)),
         Api("TMF629", "customerManagement", ("v4", "v5"), (r.CUSTOMER,)),
+        Api(
+            "TMF644",
+            "privacyManagement",
+            ("v4",),
+            (
+                privacy.PARTY_PRIVACY_PROFILE,
+                privacy.PARTY_PRIVACY_PROFILE_SPECIFICATION,
+                privacy.PARTY_PRIVACY_AGREEMENT,
+            ),
+        ),
+        *SECURITY_FUNCTION,
     ),
     follows=(
         Follow(
@@ -60,6 +73,7 @@ component = Component(
         Every(1, assemble.due, "assemble"),
         Every(10, products.due, "products"),
         Every(3600, assemble.reconcile, "reconcile"),
+        ROLES,
     ),
-    dependencies=("productInventory",),
+    dependencies=("productInventory", "party"),
 )

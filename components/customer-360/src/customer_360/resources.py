@@ -8,15 +8,23 @@ from typing import Annotated
 from pydantic import Field
 
 from customer_360 import contact_medium
+from tmfkit.references import Reference
 from tmfkit.resource import READ, Lifecycle, Resource
 from tmfkit.types import (
+    AccountRef,
+    AgreementRef,
     Characteristic,
     CharacteristicV4,
+    ContactMedium,
+    CreditProfile,
     Entity,
     EntityRef,
     EntityValue,
     Instant,
     Money,
+    PartyRef,
+    PartyRoleSpecificationRef,
+    PaymentMethodRef,
     ProductStatus,
     RelatedParty,
     RelatedPartyOrPartyRole,
@@ -27,27 +35,6 @@ from tmfkit.types import (
 )
 
 # --- TMF629: who they are ----------------------------------------------------------------------------------
-
-
-class ContactMedium(TmfModel):
-    """v5: a way to reach somebody. @type is EmailContactMedium, PhoneContactMedium, FaxContactMedium,
-    SocialContactMedium or GeographicAddressContactMedium and says which of the attributes are meant."""
-
-    id: str | None = None
-    preferred: bool | None = None
-    contactType: str | None = None
-    validFor: TimePeriod | None = None
-    emailAddress: str | None = None
-    phoneNumber: str | None = None
-    faxNumber: str | None = None
-    socialNetworkId: str | None = None
-    street1: str | None = None
-    street2: str | None = None
-    city: str | None = None
-    postCode: str | None = None
-    stateOrProvince: str | None = None
-    country: str | None = None
-    geographicAddress: EntityRef | None = None
 
 
 class MediumCharacteristic(TmfModel):
@@ -80,15 +67,6 @@ class AccountRefV4(EntityValue):
     description: str | None = None
 
 
-class CreditProfile(TmfModel):
-    id: str | None = None
-    href: str | None = None
-    creditProfileDate: Instant | None = None
-    creditRiskRating: int | None = None
-    creditScore: int | None = None
-    validFor: TimePeriod | None = None
-
-
 class CreditProfileV4(TmfModel):
     creditProfileDate: Instant
     creditRiskRating: int | None = None
@@ -100,18 +78,18 @@ class Customer(Entity):
     """A party in the role of a customer. `status` is free text: any move is legal."""
 
     name: str
-    engagedParty: EntityRef
+    engagedParty: PartyRef
     description: str | None = None
     role: str | None = None
     status: str | None = None
     statusReason: str | None = None
     validFor: TimePeriod | None = None
-    partyRoleSpecification: EntityRef | None = None
+    partyRoleSpecification: PartyRoleSpecificationRef | None = None
     characteristic: list[Characteristic] | None = None
-    account: list[EntityRef] | None = None
-    agreement: list[EntityRef] | None = None
+    account: list[AccountRef] | None = None
+    agreement: list[AgreementRef] | None = None
     contactMedium: list[ContactMedium] | None = None
-    paymentMethod: list[EntityRef] | None = None
+    paymentMethod: list[PaymentMethodRef] | None = None
     creditProfile: list[CreditProfile] | None = None
     relatedParty: list[RelatedPartyOrPartyRole] | None = None
 
@@ -141,6 +119,7 @@ class CustomerV4(Entity):
 class Slot(TmfModel):
     """A flat copy of a resource that another API owns; `href` leads to the whole of it."""
 
+    at_type: Annotated[str, Field(alias="@type")]
     id: str | None = None
     href: str | None = None
 
@@ -148,7 +127,7 @@ class Slot(TmfModel):
 class Customer360CustomerVO(Slot):
     name: str | None = None
     status: str | None = None
-    engagedParty: EntityRef | None = None
+    engagedParty: PartyRef | None = None
     contactMedium: list[ContactMedium] | None = None
     relatedParty: list[RelatedPartyOrPartyRole] | None = None
     validFor: TimePeriod | None = None
@@ -433,6 +412,18 @@ class CustomerExperience360(Customer360):
     timeline: list[Customer360TimelineVO] | None = None
 
 
+PARTIES = {
+    "Individual": "tmf-api/party/v5/individual",
+    "Organization": "tmf-api/party/v5/organization",
+}
+"""Type of a party -> where TMF632 keeps it."""
+
+
+def parties_at(attribute: str) -> tuple[Reference, ...]:
+    """References of an attribute to parties, which are refused if the party API does not know them."""
+    return (Reference(attribute, "party", PARTIES),)
+
+
 # --- Declarations ------------------------------------------------------------------------------------------
 
 CUSTOMER = Resource(
@@ -440,6 +431,7 @@ CUSTOMER = Resource(
     v4=CustomerV4,
     lifecycle=Lifecycle("status"),
     index=("name",),
+    refers=parties_at("engagedParty"),
     events=frozenset({"Create", "AttributeValueChange", "Delete", "StateChange"}),
 )
 CUSTOMER_360 = Resource(

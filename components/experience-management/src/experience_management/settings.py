@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import httpx
 from pydantic import Field, field_validator
 
+from experience_management.domain.communication import channel
 from experience_management.domain.kqi import Models
 from experience_management.domain.qoe import CODECS
 from tmfkit import Settings
@@ -32,6 +34,14 @@ class ExperienceSettings(Settings):
     )
     survey_min_answers: int = Field(10, ge=1, description="fewer answers to a survey give no result")
 
+    communication_channels: dict[str, str] = Field(
+        default_factory=dict,
+        description="type of message (SMS, Email, ...) -> address of the gateway that its messages are posted to",
+    )
+    communication_retries: int = Field(3, ge=0, le=100, description="tries after the first, where a message tells none")
+    communication_backoff_s: float = Field(10.0, gt=0, description="wait before the second try; doubled for each more")
+    communication_max_backoff_s: float = Field(3600.0, gt=0, description="no wait between two tries is longer")
+
     voice_codec: str = Field("EVS-SWB-24.4", description="codec of the voice service, for its opinion model")
     voice_fixed_delay_ms: float = Field(
         60.0, ge=0, description="mouth-to-ear delay beside the measured one: codec, jitter buffer, core"
@@ -47,6 +57,20 @@ class ExperienceSettings(Settings):
         if codec not in CODECS:
             raise ValueError(f"known codecs are {', '.join(CODECS)}")
         return codec
+
+    @field_validator("communication_channels")
+    @classmethod
+    def _channels(cls, given: dict[str, str]) -> dict[str, str]:
+        found = {}
+        for name, address in given.items():
+            try:
+                url = httpx.URL(address)
+            except httpx.InvalidURL as e:
+                raise ValueError(f"{name}: {e}") from e
+            if url.scheme not in ("http", "https") or not url.host:
+                raise ValueError(f"{name}: a gateway has an http or https address")
+            found[channel(name)] = address
+        return found
 
     @property
     def models(self) -> Models:

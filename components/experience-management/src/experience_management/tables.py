@@ -2,6 +2,9 @@
 
 A problem's generation grows with every event that changes what is to be scored; an impact is done when it carries the
 generation of its problem. That is how a flow that was interrupted goes on where it stopped.
+
+A message on its way has a row for each receiver: initial (waits), inProgress (handed to the gateway, no answer known
+yet), or how it ended. The rows go when the message is at its end: its document has them then.
 """
 
 from sqlalchemy import (
@@ -106,4 +109,25 @@ shipped_specification = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("shipped_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+message_delivery = Table(
+    "message_delivery",
+    metadata,
+    Column("message_id", Text(collation="C"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("next_try_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("reason", Text),
+)
+Index("ix_message_delivery_due", message_delivery.c.next_try_at, postgresql_where=text("state = 'initial'"))
+
+intent_answer = Table(
+    "intent_answer",
+    metadata,
+    Column("intent_id", Text(collation="C"), primary_key=True),
+    Column("expression", Text, nullable=False),
+    Column("answered_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )

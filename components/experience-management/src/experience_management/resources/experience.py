@@ -1,5 +1,4 @@
-"""The resources of experience management: TMF683 v4 and v5 interactions, and our own index specification, experience
-score and survey response, which no TM Forum API has."""
+"""Our own resources, which no TM Forum API has: index specification, experience score and survey response."""
 
 from __future__ import annotations
 
@@ -12,117 +11,16 @@ from experience_management.specification import judged
 from tmfkit.errors import BadRequest
 from tmfkit.resource import READ, Lifecycle, Resource
 from tmfkit.types import (
-    Attachment,
     CreateOnly,
     Document,
     Entity,
     EntityRef,
-    ExternalIdentifier,
     Instant,
-    Note,
-    ReadOnly,
-    RelatedChannel,
-    RelatedChannelV4,
-    RelatedEntityRefOrValue,
-    RelatedEntityRefOrValueV4,
-    RelatedParty,
     RelatedPartyOrPartyRole,
-    StoredAs,
     TimePeriod,
     TmfModel,
     VersionedRef,
 )
-
-# --- TMF683: what was said between a party and us ----------------------------------------------------------
-
-
-class InteractionItemRelationship(TmfModel):
-    id: str
-    relationshipType: str
-
-
-class InteractionItem(TmfModel):
-    """One subject of an interaction; `item` points at or holds anything: an order, a ticket, an answer."""
-
-    id: str | None = None
-    interactionItemType: str | None = None
-    reason: str | None = None
-    resolution: str | None = None
-    itemDate: TimePeriod | None = None
-    creationDate: Instant | None = None
-    lastUpdate: Instant | None = None
-    item: RelatedEntityRefOrValue | None = None
-    relatedChannel: list[RelatedChannel] | None = None
-    relatedParty: list[RelatedPartyOrPartyRole] | None = None
-    attachment: list[Attachment] | None = None
-    note: list[Note] | None = None
-    interactionItemRelationship: list[InteractionItemRelationship] | None = None
-
-
-class InteractionItemV4(TmfModel):
-    """v4: channel instead of relatedChannel, roles flat."""
-
-    id: str | None = None
-    reason: str | None = None
-    resolution: str | None = None
-    itemDate: TimePeriod | None = None
-    creationDate: Instant | None = None
-    item: RelatedEntityRefOrValueV4 | None = None
-    channel: Annotated[list[RelatedChannelV4] | None, StoredAs("relatedChannel")] = None
-    relatedParty: list[RelatedParty] | None = None
-    attachment: list[Attachment] | None = None
-    note: list[Note] | None = None
-
-
-class InteractionRelationship(EntityRef):
-    relationshipType: str
-
-
-class InteractionRelationshipV4(TmfModel):
-    id: str | None = None
-    href: str | None = None
-    relationshipType: str | None = None
-
-
-class PartyInteraction(Entity):
-    """A conversation or visit on some channel: who, when, why and how it ended."""
-
-    reason: str
-    direction: Annotated[str, CreateOnly()]
-    relatedChannel: list[RelatedChannel]
-    description: str | None = None
-    interactionDate: TimePeriod | None = None
-    status: str | None = None
-    statusChangeDate: Annotated[Instant | None, ReadOnly()] = None
-    creationDate: Annotated[Instant | None, ReadOnly()] = None
-    lastUpdate: Instant | None = None
-    relatedParty: list[RelatedPartyOrPartyRole] | None = None
-    interactionItem: list[InteractionItem] | None = None
-    interactionRelationship: list[InteractionRelationship] | None = None
-    externalIdentifier: list[ExternalIdentifier] | None = None
-    attachment: list[Attachment] | None = None
-    note: list[Note] | None = None
-
-
-class PartyInteractionV4(Entity):
-    """The same interaction as TMF683 v4 shows it; v4 asks for more on creation."""
-
-    reason: str
-    direction: Annotated[str, CreateOnly()]
-    status: str
-    interactionDate: TimePeriod
-    channel: Annotated[list[RelatedChannelV4], StoredAs("relatedChannel")]
-    description: str | None = None
-    statusChangeDate: Annotated[Instant | None, ReadOnly()] = None
-    creationDate: Annotated[Instant | None, ReadOnly()] = None
-    relatedParty: list[RelatedParty] | None = None
-    interactionItem: list[InteractionItemV4] | None = None
-    interactionRelationship: list[InteractionRelationshipV4] | None = None
-    attachment: list[Attachment] | None = None
-    note: list[Note] | None = None
-
-
-# --- Our own: how good it felt -----------------------------------------------------------------------------
 
 
 class SubjectType(StrEnum):
@@ -382,17 +280,6 @@ class SurveyResult(TmfModel):
     topBox: float | None = None
 
 
-# --- Declarations ------------------------------------------------------------------------------------------
-
-PARTY_INTERACTION = Resource(
-    PartyInteraction,
-    v4=PartyInteractionV4,
-    lifecycle=Lifecycle("status", event="StatusChange"),
-    index=("creationDate", "interactionDate.startDateTime"),
-    created="creationDate",
-    updated="lastUpdate",
-    events=frozenset({"Create", "AttributeValueChange", "Delete", "StatusChange"}),
-)
 EXPERIENCE_INDEX_SPECIFICATION = Resource(
     ExperienceIndexSpecification,
     lifecycle=Lifecycle(
