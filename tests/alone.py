@@ -155,7 +155,13 @@ class Alone:
                 "description": "asked how it is",
                 "direction": "inbound",
                 "reason": "complaint",
-                "relatedChannel": [{"@type": "RelatedChannel", "role": "interaction", "id": "care", "name": "care"}],
+                "relatedChannel": [
+                    {
+                        "@type": "RelatedChannel",
+                        "role": "interaction",
+                        "channel": {"@type": "ChannelRef", "id": "care", "name": "care"},
+                    }
+                ],
             },
         )
         return f"party interaction {made['id']}"

@@ -1,0 +1,1 @@
+"""ctk: the conformance kit, which judges any implementation of a TM Forum Open API or ODA component."""
