@@ -6,15 +6,15 @@ COMPONENTS := service-quality experience-management customer-360 churn-predictio
 
 BIN := .venv/bin
 READY := .venv/.installed
-SOURCES := shared/src $(wildcard components/*/src) cem/src cem/bootstrap.py
-ROOTS := shared/tests components/*/tests cem/tests tests
+SOURCES := shared/src $(wildcard components/*/src) cem/src cem/bootstrap.py ctk/src
+ROOTS := shared/tests components/*/tests cem/tests ctk/tests tests
 TESTS := $(sort $(dir $(wildcard $(addsuffix /*.py,$(ROOTS)) $(addsuffix /*/*.py,$(ROOTS)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock migration openapi bench chaos alone clean
+.PHONY: help setup run test check lock migration openapi openapi-check ctk-mutants official-kits fuzz bench chaos alone clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## the virtual environment .venv, from requirements.lock
 
@@ -25,7 +25,7 @@ run: $(READY) ## everything, live; ARGS="--once --seed 3 --json loop.json", "--f
 	@exec $(BIN)/cem run $(ARGS)
 
 test: check ## all checks and all tests; ARGS: for pytest
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -45,6 +45,18 @@ migration: $(READY) ## the next migration; COMPONENT=customer-360 MESSAGE="what 
 openapi: $(READY) ## the files in openapi/, written from the declared resources
 	@set -e; for component in $(COMPONENTS); do \
 	  echo $$component; $(BIN)/$$component openapi --out openapi; done
+
+openapi-check: $(READY) ## contract tables and our files against TM Forum's; SPECS=their folder
+	$(BIN)/python tests/openapi_check.py "$(SPECS)"
+
+ctk-mutants: $(READY) ## seeded faults, and how many the conformance kit finds; ARGS: --only ID ...
+	$(BIN)/python tests/faults/mutants.py $(ARGS)
+
+official-kits: $(READY) ## TM Forum's own kits against our components; KITS=their folder
+	$(BIN)/python tests/judges/official_kits.py "$(KITS)" $(ARGS)
+
+fuzz: $(READY) ## schemathesis against every exported file; ARGS="--examples 500"
+	$(BIN)/python tests/judges/fuzz.py $(ARGS)
 
 bench: $(READY) ## figures of the kernel against bare floors; ARGS: see tests/bench.py
 	$(BIN)/python tests/bench.py $(ARGS)
