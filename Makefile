@@ -32,7 +32,8 @@ check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(SOURCES)
 	@well=true; for folder in $(TESTS); do \
-	  echo "$(BIN)/mypy $${folder}*.py"; MYPYPATH=$$folder $(BIN)/mypy $${folder}*.py || well=false; done; $$well
+	  case $$folder in */support/) path=.;; *) path=$$folder;; esac; \
+	  echo "$(BIN)/mypy $${folder}*.py"; MYPYPATH=$$path $(BIN)/mypy $${folder}*.py || well=false; done; $$well
 	$(BIN)/lint-imports
 
 lock: $(READY) ## requirements.lock from requirements.in; ARGS=--upgrade for newer versions
