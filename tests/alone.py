@@ -253,7 +253,7 @@ def main() -> int:
                     print(f"--- {name}\n{road.log(name)}", file=sys.stderr)
             return 1
         finally:
-            road.stop()
+            road.close()
     print(f"shown for {len(given)} component(s)")
     return 0
 

@@ -123,6 +123,10 @@ class Road:
                 process.kill()
                 process.wait()
 
+    def close(self) -> None:
+        self.stop()
+        self.client.close()
+
     def get(self, name: str, path: str, **where: str | int) -> httpx.Response:
         """Read an address of a component: what stands behind its base."""
         return self.client.get(f"{self.plan.addresses[name]}/{path}", params=where)

@@ -36,7 +36,7 @@ def test_the_app_serves_the_files(package: str) -> None:
     served = {f"{component.base()}/openapi.json": "own.json"}
     for api in component.apis:
         for version in api.versions:
-            served[f"{component.base()}/tmf-api/{api.name}/{version}/openapi.json"] = f"{api.name}.{version}.json"
+            served[f"{api.path(component.base(), version)}/openapi.json"] = f"{api.name}.{version}.json"
     with running(component) as app:
         for path, name in served.items():
             assert app.get(path).json() == json.loads((ROOT / "openapi" / component.name / name).read_text()), name

@@ -36,7 +36,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
             road.fill()
             yield road
         finally:
-            road.stop()
+            road.close()
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,7 @@ def query_text(draw: Any) -> str:
     return "&".join(";".join(g) for g in groups)
 
 
-@settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(query_text())
 def test_sql_finds_what_the_matcher_finds(loaded: Loaded, raw: str) -> None:
     query = parse(raw, NAMES, default_limit=1000)

@@ -93,6 +93,11 @@ def acceptable(scope: Scope) -> None:
 
 def parsed(data: bytes) -> Any:
     """JSON from bytes; 400 with the position if it is none, and for what PostgreSQL's jsonb cannot hold."""
+    return read(data)[0]
+
+
+def read(data: bytes) -> tuple[Any, bytes]:
+    """As `parsed`, with the value written as JSON again: what it says once it has been read (1e2 is 100.0)."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as e:
@@ -102,9 +107,10 @@ def parsed(data: bytes) -> Any:
     if b"\\u0000" in data and _has_nul(value):
         raise BadRequest("the body holds the character NUL, which cannot be stored")
     # A name that comes twice loses a colon on the way through; only \u003a can hide that.
-    if data.count(b":") != orjson.dumps(value).count(b":") or b"\\u003" in data:
+    written = orjson.dumps(value)
+    if data.count(b":") != written.count(b":") or b"\\u003" in data:
         json.loads(data, object_pairs_hook=_unique)
-    return value
+    return value, written
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -534,12 +534,13 @@ TESTS: Mapping[str, Callable[[Any, Sequence[Any]], bool]] = {
 
 # --- projection --------------------------------------------------------------------------------------------
 
-ALWAYS = ("id", "href", "@type")
+ALWAYS = ("id", "href", "@type")  # v5 requires @type of everything; in v4 it is an attribute like others
+ALWAYS_V4 = ("id", "href")
 
 
-def project(document: Document, fields: Sequence[str]) -> Document:
-    """Only the wanted attributes (dotted into objects and arrays), and always id, href and @type."""
-    out: Document = {k: document[k] for k in ALWAYS if k in document}
+def project(document: Document, fields: Sequence[str], always: Sequence[str] = ALWAYS) -> Document:
+    """Only the wanted attributes (dotted into objects and arrays), and those that are shown always."""
+    out: Document = {k: document[k] for k in always if k in document}
     for wanted in fields:
         if "[" in wanted:
             wanted, picked = jsonpath.project(wanted, document)

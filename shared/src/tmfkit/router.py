@@ -27,7 +27,7 @@ from tmfkit.errors import (
     Unprocessable,
 )
 from tmfkit.http import Receive, Scope, Send
-from tmfkit.query import RESERVED, parse, parse_fields, project
+from tmfkit.query import ALWAYS, ALWAYS_V4, RESERVED, parse, parse_fields, project
 from tmfkit.resource import Resource
 from tmfkit.security import allowed
 from tmfkit.store import Row, Store, missing
@@ -190,7 +190,8 @@ class Endpoint:
         if self.view.stored and fields is None:
             return f'{{"href":"{href}",{row.text[1:]}'
         doc = {"href": href, **self.view.down(orjson.loads(row.text))}
-        return orjson.dumps(doc if fields is None else project(doc, fields)).decode()
+        always = ALWAYS_V4 if self.view.version == "v4" else ALWAYS
+        return orjson.dumps(doc if fields is None else project(doc, fields, always)).decode()
 
     # --- writing ---
 
@@ -199,7 +200,8 @@ class Endpoint:
         data = await http.body(scope, receive, self.ctx.settings.max_body_bytes)
         fields = self.fields(raw_query)
         key = http.header(scope, b"idempotency-key")
-        doc = self.form.created(http.parsed(data), self.ctx.now(), data)
+        sent, text = http.read(data)
+        doc = self.form.created(sent, self.ctx.now(), text)
         if self.resource.refers:
             await references.check(self.ctx, self.resource.refers, doc)
         if key is not None:

@@ -33,8 +33,9 @@ class Signals:
 
     async def stop(self) -> None:
         for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            while not task.done():  # Python 3.11 may lose a cancellation while a connection is being made
+                task.cancel()
+                await asyncio.wait([task], timeout=1.0)
         self._tasks = []
 
     def send(self, name: str) -> None:

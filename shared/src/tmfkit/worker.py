@@ -51,9 +51,10 @@ class Worker:
             task.add_done_callback(_report)
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while unfinished := [task for task in self._tasks if not task.done()]:
+            for task in unfinished:  # again, for Python 3.11 may lose one while a connection is being made
+                task.cancel()
+            await asyncio.wait(unfinished, timeout=1.0)
         self._tasks = []
 
     async def _flows(self) -> None:

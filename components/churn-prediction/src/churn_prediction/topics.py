@@ -61,7 +61,7 @@ class TopicEvents(Endpoint):
 
     async def retrieve(self, scope: Scope, send: Send, base: str, id: str, raw_query: str) -> None:
         event = await self.ctx.store(Event).find(id)
-        if event is None or event["topic"]["id"] != self.topic_id:
+        if event is None or event.get("topic", {}).get("id") != self.topic_id:
             raise missing(EVENT, id)
         await super().retrieve(scope, send, base, id, raw_query)
 
