@@ -70,11 +70,14 @@ FAULTS = {
     "event with the old value": "events.change-payload",
     "event without a change": "events.unchanged",
     "events out of order": "events.order",
+    "event time": "events.time-name",
 }
 BY_THE_WAY = {
     "error without reason": ("retrieve.unknown", "errors.body"),
     "error with a number as code": ("retrieve.unknown", "errors.body"),
     "type of an attribute": ("create.answer", "answers.schema"),
+    "null is shown": ("create.answer", "answers.null"),
+    "no zone": ("create.answer", "answers.zone"),
 }
 """Faults that are judged at the end, over the answers which another check has caused."""
 

@@ -229,7 +229,7 @@ def test_a_new_customer_has_a_view_of_who_they_are(told: Told) -> None:
         "href": made["href"],
         "name": "Ada c1",
         "status": "active",
-        "engagedParty": {"id": "p-c1"},
+        "engagedParty": {"@type": "PartyRef", "id": "p-c1"},
     }
     assert not {"timeline", "serviceProblem", "churnRisk", "product"} & view.keys()
     (row,) = told.app.sql("SELECT traceparent FROM outbox WHERE resource = 'Customer360'")

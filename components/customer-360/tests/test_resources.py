@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from customer_360 import resources
+from tmfkit.base import mistakes
 from tmfkit.query import names_of
 from tmfkit.types import Entity
 from tmfkit.versions import view
@@ -135,6 +136,39 @@ def test_a_missing_mandatory_attribute_is_named(model: type[Entity], body: Docum
     with pytest.raises(ValidationError) as refused:
         validated(model, {k: v for k, v in body.items() if k != name})
     assert [e["loc"] for e in refused.value.errors()] == [(name,)]
+
+
+ROLE: Document = {"@type": "Supplier", "name": "ropes", "engagedParty": {"@type": "PartyRef", "id": "p7"}}
+
+
+def played(role: Document) -> Document:
+    related = {"@type": "RelatedPartyOrPartyRole", "role": "supplier", "partyOrPartyRole": role}
+    return {**CUSTOMER, "relatedParty": [related]}
+
+
+def told(characteristic: Document) -> Document:
+    return {**CUSTOMER, "characteristic": [{"@type": "StringCharacteristic", "name": "segment", **characteristic}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "missing"),
+    [
+        (resources.CustomerV4, {"name": "Ada", "engagedParty": {"id": "p42"}}, ["@referredType"]),
+        (resources.CustomerV4, {**CUSTOMER_V4, "relatedParty": [{"id": "p9", "role": "payer"}]}, ["@referredType"]),
+        (resources.Customer, told({}), ["value"]),
+        (resources.Customer, told({"value": "s", "characteristicRelationship": [{}]}), ["id", "relationshipType"]),
+        (resources.Customer, played({k: v for k, v in ROLE.items() if k == "@type"}), ["name", "engagedParty"]),
+    ],
+)
+def test_what_is_mandatory_deep_inside_is_mandatory(model: type[Entity], body: Document, missing: list[str]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        validated(model, body)
+    assert [place[-1] for place, _ in mistakes(refused.value)] == missing
+    validated(resources.Customer, played(ROLE))
+    validated(
+        resources.CustomerV4,
+        {**CUSTOMER_V4, "characteristic": [{"name": "a", "value": 1, "characteristicRelationship": [{}]}]},
+    )
 
 
 def test_v4_asks_for_the_kind_and_the_characteristic_of_a_contact_medium() -> None:

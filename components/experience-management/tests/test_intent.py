@@ -127,6 +127,42 @@ def test_reports_are_read_and_deleted_and_never_written_by_clients(app: Running)
     assert reports(app, made["id"]) == []
 
 
+@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
+def test_a_method_that_reports_do_not_have_is_refused_as_such_below_any_intent(app: Running, method: str) -> None:
+    told = app.request(method, f"{BASE}/intent/missing/intentReport/missing", json={})
+    assert_tmf_error(told, 405)
+    assert told.headers["allow"] == "GET, HEAD, DELETE"
+
+
+def test_the_version_of_an_intent_stays_as_it_was_given(app: Running) -> None:
+    made = wished(app, version="1.0")
+    told = app.patch(f"{BASE}/intent/{made['id']}", {"version": "2.0"})
+    assert assert_tmf_error(told, 400)["attribute"] == "version"
+    assert app.get(f"{BASE}/intent/{made['id']}").json()["version"] == "1.0"
+
+
+PARTY: Document = {"@type": "RelatedPartyRefOrPartyRoleRef", "role": "owner"}
+
+
+@pytest.mark.parametrize(
+    ("place", "sent"),
+    [
+        ("intentSpecification", {"intentSpecification": {"@type": "EntityRef", "id": "1"}}),
+        ("attachment[0]", {"attachment": [{"@type": "AttachmentRef", "id": "1"}]}),
+        *(
+            (
+                "relatedParty[0].partyOrPartyRole",
+                {"relatedParty": [{**PARTY, "partyOrPartyRole": {"@type": kind, "id": "1"}}]},
+            )
+            for kind in ("PartyRef", "PartyRoleRef")
+        ),
+    ],
+)
+def test_a_reference_of_an_intent_needs_the_name_of_what_it_is_to(app: Running, place: str, sent: Document) -> None:
+    error = assert_tmf_error(app.post(f"{BASE}/intent", {**WISH, **sent}), 400)
+    assert error["attribute"] == f"{place}.name"
+
+
 def test_reports_go_with_their_intent(app: Running) -> None:
     made = wished(app)
     answered(app)

@@ -61,14 +61,26 @@ MINIMAL: list[tuple[type[Entity], Document]] = [
 FULL_V4: Document = {
     **INTERACTION_V4,
     "description": "asked why video stalls",
-    "relatedParty": [{"id": "42", "role": "customer", "name": "Ada", "@referredType": "Customer"}],
+    "relatedParty": [
+        {
+            "id": "42",
+            "href": "https://op.example/customer/42",
+            "role": "customer",
+            "name": "Ada",
+            "@referredType": "Customer",
+        }
+    ],
     "interactionItem": [
         {
             "id": "i1",
             "reason": "stalls",
-            "channel": [{"id": "call", "@referredType": "Channel", "role": "used"}],
+            "channel": [
+                {"id": "call", "href": "https://op.example/channel/call", "@referredType": "Channel", "role": "used"}
+            ],
             "item": {"id": "t1", "role": "ticket", "@referredType": "TroubleTicket"},
-            "relatedParty": [{"id": "7", "role": "agent", "@referredType": "Individual"}],
+            "relatedParty": [
+                {"id": "7", "href": "https://op.example/party/7", "role": "agent", "@referredType": "Individual"}
+            ],
             "note": [{"text": "polite"}],
         }
     ],

@@ -37,7 +37,7 @@ def now(app: Running, problem: Doc) -> Doc:
 
 
 def ref(problem: Doc) -> Doc:
-    return {"id": problem["id"], "href": problem["href"]}
+    return {"@type": "ServiceProblemRef", "id": problem["id"], "href": problem["href"]}
 
 
 def test_an_acknowledged_problem_is_taken_up_and_says_by_whom(app: Running) -> None:
@@ -51,6 +51,29 @@ def test_an_acknowledged_problem_is_taken_up_and_says_by_whom(app: Running) -> N
         ("acknowledged", "noc", "anonymous")
     ]
     assert now(app, over) == over
+
+
+def test_a_task_of_v4_is_shown_in_v5_with_the_class_of_all_that_is_in_it(app: Running) -> None:
+    problem = made(app)
+    characteristic = {"name": "shift", "value": "late"}
+    record = {"systemId": "noc", "characteristic": [{**characteristic, "characteristicRelationship": [{"id": "1"}]}]}
+    body = {"problem": [{"id": problem["id"]}], "trackingRecord": record}
+    sent = app.post(f"{API}/problemAcknowledgement".replace("/v5/", "/v4/"), body)
+    assert sent.status_code == 201, sent.text
+    shown = app.get(f"{API}/problemAcknowledgement/{sent.json()['id']}").json()
+    references = [{"@type": "ServiceProblemRef", "id": problem["id"]}]
+    assert (shown["problem"], shown["ackProblem"]) == (references, references)
+    related = {"@type": "CharacteristicRelationship", "id": "1"}
+    typed_characteristic = {"@type": "Characteristic", **characteristic, "characteristicRelationship": [related]}
+    typed = {"@type": "TrackingRecord", **record, "characteristic": [typed_characteristic]}
+    assert shown["trackingRecord"] == typed
+    assert now(app, problem)["trackingRecord"][0].items() >= typed.items()
+
+
+def test_a_problem_says_of_what_class_the_record_of_a_task_without_one_is(app: Running) -> None:
+    problem = made(app)
+    task(app, "problemUnacknowledgement", {"problem": [ref(problem)]})
+    assert [t["@type"] for t in now(app, problem)["trackingRecord"]] == ["TrackingRecord"]
 
 
 def test_an_acknowledgement_can_be_taken_back(app: Running) -> None:

@@ -42,7 +42,7 @@ class Exchange:
     content: bytes
     took_s: float
 
-    @property
+    @cached_property
     def path(self) -> str:
         return httpx.URL(self.url).path
 
@@ -143,7 +143,7 @@ class Target:
         url = self.address(path)
         begun = time.monotonic()
         try:
-            answer = self._client.request(method, url, content=content, headers=sent)
+            answer = self._answer(method, url, content, sent)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise Unanswered(f"{method} {url[:300]}: {type(fault).__name__} {fault}".strip()) from fault
         exchange = Exchange(
@@ -159,6 +159,25 @@ class Target:
         with self._lock:
             self.watch(exchange)
         return exchange
+
+    def _answer(self, method: str, url: str, content: bytes | None, headers: dict[str, str]) -> httpx.Response:
+        """The answer, asked for once more where a kept connection was closed under the request (RFC 9112 9.3.1).
+
+        A server may close an idle connection at any time. Only where nothing of an answer came on a connection that
+        was used before can this be so; on a fresh one it is the server's failure.
+        """
+        seen: set[str] = set()
+
+        def watch(event: str, info: object) -> None:
+            seen.add(event)
+
+        try:
+            return self._client.request(method, url, content=content, headers=headers, extensions={"trace": watch})
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            if "connection.connect_tcp.started" in seen or "http11.receive_response_headers.complete" in seen:
+                raise
+        with httpx.Client(timeout=self._client.timeout, follow_redirects=False) as fresh:
+            return fresh.request(method, url, content=content, headers=headers)
 
     def get(self, path: str, **options: Any) -> Exchange:
         return self.request("GET", path, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -92,6 +93,10 @@ class Listener:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             block_on_close = False
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                if not isinstance(sys.exc_info()[1], ConnectionError):  # who notifies may hang up at any time
+                    super().handle_error(request, client_address)
 
         self._server = Server(("127.0.0.1" if local else "0.0.0.0", self.port), Handler)
         self.port = self._server.server_address[1]

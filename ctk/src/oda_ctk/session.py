@@ -120,10 +120,12 @@ class Session:
 
     def _readable(self, event: dict[str, Any]) -> int | None:
         """Status of a GET of what a create event tells of, asked at the moment of its arrival."""
-        if not str(event.get("eventType", "")).lower().endswith(("createevent", "creationnotification")):
+        kind = str(event.get("eventType", ""))
+        if not kind.lower().endswith(("createevent", "creationnotification")):
             return None
+        owner = next((s for s in self.subjects.values() if kind in s.facts.events), None)
         for name, resource in (event.get("event") or {}).items():
-            subject = self.subject(name)
+            subject = owner or self.subject(name)
             if subject and subject.has("retrieve") and isinstance(resource, dict) and "{" not in subject.facts.path:
                 try:
                     return self.quiet.get(f"{subject.facts.path}/{quote(str(resource.get('id')), safe='')}").status

@@ -88,6 +88,32 @@ def _single(contract: Contract, attribute: Attribute, value: Any, path: str, dep
         yield f"{path} is {value!r}, which is no date"
 
 
+def nulls(contract: Contract, name: str, value: Any) -> list[str]:
+    """First-level attributes of a value of that schema that are null, though their type has no null."""
+    schema = schema_of(contract, name, value)
+    if schema is None or not isinstance(value, dict):
+        return []
+    return [a.name for a in schema.attributes if a.type != "any" and a.name in value and value[a.name] is None]
+
+
+def zoneless(contract: Contract, name: str, value: Any, where: str = "", depth: int = 0) -> list[str]:
+    """Date-times in a value of that schema that have no zone, with which RFC 3339 makes them an instant."""
+    schema = schema_of(contract, name, value)
+    if schema is None or not isinstance(value, dict) or depth > MAX_DEPTH:
+        return []
+    found = []
+    for attribute in schema.attributes:
+        inner = value.get(attribute.name)
+        path = f"{where}.{attribute.name}".lstrip(".")
+        for item in inner if isinstance(inner, list) else [inner]:
+            if attribute.type not in KINDS:
+                found += zoneless(contract, attribute.type, item, path, depth + 1)
+            elif attribute.format == "date-time" and isinstance(item, str):
+                match = INSTANT.match(item)
+                found += [f"{path} is {item!r}"] if match and not match[3] else []
+    return found
+
+
 def kind(value: Any) -> str:
     """The JSON type of a value, for a sentence."""
     if value is None:

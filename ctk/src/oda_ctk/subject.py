@@ -71,6 +71,18 @@ class Subject:
         known = set(self.facts.methods) | ({"events"} if self.facts.events and self.session.has_hub() else set())
         return set(operations) <= known
 
+    @cached_property
+    def told_as(self) -> frozenset[str]:
+        """The members of `event` that the file names for this resource's events, and the resource's own name."""
+        schemas = self.session.contract.schemas
+        found = {self.name}
+        for event in self.facts.events:
+            envelope = schemas.get(event)
+            payload = envelope.attribute("event") if envelope else None
+            inner = schemas.get(payload.type) if payload else None
+            found |= {a.name for a in inner.attributes if a.type == self.facts.schema} if inner else set()
+        return frozenset(found)
+
     def operation(self, method: str, one: bool = False) -> Operation | None:
         return self.session.contract.operation(method, self.facts.path + ("/{id}" if one else ""))
 
@@ -157,7 +169,7 @@ class Subject:
             and a.name not in SERVER_SET | {state}
             and not re.search(r"(status|state|version|href|url|type|id|priority|severity)$", a.name, re.IGNORECASE)
             and (wanted is None or a.name in wanted)
-            and a.name not in self.plan.server_set
+            and a.name not in self.server_set
         ]
         likely = ("name", "description", "reason", "comment", "statusReason")
         return tuple(sorted(found, key=lambda n: likely.index(n) if n in likely else len(likely)))
@@ -172,11 +184,16 @@ class Subject:
         return SERVER_SET | set(self.plan.server_set)
 
     @cached_property
+    def volatile(self) -> frozenset[str]:
+        """First-level attributes that change by themselves: two answers need not say the same of them."""
+        return frozenset(self.plan.volatile)
+
+    @cached_property
     def server_set(self) -> frozenset[str]:
         """First-level attributes of which a server may say something else than the client."""
         lifecycle = {self.plan.lifecycle.attribute} if self.plan.lifecycle else set()
         task = {self.plan.task.attribute} if self.plan.task else set()
-        return SERVER_SET | set(self.plan.server_set) | lifecycle | task
+        return self.given_by_server | self.volatile | lifecycle | task
 
     @cached_property
     def present(self) -> bool:

@@ -11,6 +11,7 @@
         marker: name              # a text attribute that takes any value
         filters: [name]           # dotted paths that can be filtered by; found in the answers if not given
         server_set: [lastUpdate]  # attributes a server may set itself
+        volatile: [state]         # attributes that change by themselves, in the time between two requests
         lifecycle: {attribute: state, start: {}, legal: [[a, b]], illegal: [[b, a]]}
         task: {attribute: state, final: [done, terminatedWithError]}
         parents: {topicId: topic} # path parameter: the resource that is made for it
@@ -30,7 +31,8 @@ from typing import Any
 
 import yaml
 
-KNOWN = frozenset({"minimal", "full", "change", "marker", "filters", "server_set", "lifecycle", "task", "parents"})
+LISTS = ("filters", "server_set", "volatile")
+KNOWN = frozenset({"minimal", "full", "change", "marker", *LISTS, "lifecycle", "task", "parents"})
 
 
 class BadSuite(ValueError):
@@ -69,6 +71,7 @@ class ResourcePlan:
     marker: str | None = None
     filters: tuple[str, ...] = ()
     server_set: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
     lifecycle: Lifecycle | None = None
     task: Task | None = None
     parents: Mapping[str, str] = field(default_factory=dict)
@@ -127,7 +130,7 @@ def _plan(where: str, given: Any) -> ResourcePlan:
         raise BadSuite(f"{where}: {sorted(unknown)} is not known")
     values = dict(given)
     try:
-        for name in ("filters", "server_set"):
+        for name in LISTS:
             values[name] = tuple(values.get(name, ()))
         if "lifecycle" in values:
             values["lifecycle"] = _lifecycle(values["lifecycle"])

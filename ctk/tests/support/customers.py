@@ -175,6 +175,10 @@ class Customers:
         shown["href"] = f"{self.url}/customer/{quote(doc['id'], safe='')}"
         if self.lie("type of an attribute"):
             shown["name"] = [shown["name"]]
+        if self.lie("null is shown"):
+            shown.setdefault("@baseType", None)
+        if self.lie("no zone"):
+            shown["validFor"] = {k: v.rstrip("Z") for k, v in shown.get("validFor", {}).items()}
         return shown
 
     # --- one customer -------------------------------------------------------------------------------------
@@ -202,7 +206,12 @@ class Customers:
     def created(self, sent: Any) -> Answer:
         doc = dict(self.checked(sent))
         doc.pop("href", None)
-        doc["id"] = "one" if self.lie("same id") else uuid.uuid4().hex
+        if doc.get("id") in self.store and not self.lie("an id is taken twice"):
+            raise Refused(409, "there is a customer with this id")
+        if "id" not in doc or self.lie("the client's id is replaced"):
+            doc["id"] = uuid.uuid4().hex
+        if self.lie("same id"):
+            doc["id"] = "one"
         doc.setdefault("@type", "Customer")
         if self.lie("posted attributes are lost"):
             doc.pop("characteristic", None)
@@ -240,7 +249,7 @@ class Customers:
                     self.store.pop(id, None)
             self.tell("Delete", doc)
             return (200 if self.lie("200 for 204") else 204), {}, ({} if self.lie("200 for 204") else None)
-        merge = ("application/json", "application/merge-patch+json")
+        merge = ("application/json", "application/merge-patch+json")[: 1 if self.lie("merge-patch is refused") else 2]
         return self.patched(id, headers, self.body(headers, content, merge))
 
     def patched(self, id: str, headers: dict[str, str], change: Any) -> Answer:
@@ -421,6 +430,7 @@ class Customers:
             "eventId": uuid.uuid4().hex,
             "eventTime": datetime.now(UTC).isoformat(),
             "eventType": f"Customer{kind}Event" if not self.lie("event type") else f"Customer{kind}Notification",
+            "timeOcurred" if not self.lie("event time") else "timeOccurred": datetime.now(UTC).isoformat(),
             "event": {"customer": self.shown(doc)},
         }
         if self.lie("event without id"):

@@ -31,6 +31,13 @@ class AttachmentValue(TmfModel):
     validFor: TimePeriod | None = None
 
 
+class AttachmentByValue(AttachmentValue):
+    """v5: a file by value, of which is told what it is for and of what kind. `@type` is Attachment."""
+
+    attachmentType: str
+    mimeType: str
+
+
 class Attachment(AttachmentValue):
     """v4: by reference or by value, in one class."""
 
@@ -40,4 +47,4 @@ class Attachment(AttachmentValue):
 class AttachmentRefOrValue(Attachment):
     """v5: by reference or by value, told by `@type`."""
 
-    forms: ClassVar[Forms] = {"Attachment": AttachmentValue, "AttachmentRef": AttachmentRef}
+    forms: ClassVar[Forms] = {"Attachment": AttachmentByValue, "AttachmentRef": AttachmentRef}

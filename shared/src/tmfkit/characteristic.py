@@ -10,84 +10,96 @@ from tmfkit.base import Forms, Json, TmfModel
 class CharacteristicRelationship(TmfModel):
     """What a characteristic is to another one."""
 
+    id: str
+    relationshipType: str
+
+
+class CharacteristicRelationshipV4(TmfModel):
+    """The same in v4, where nothing of it is mandatory."""
+
     id: str | None = None
     href: str | None = None
     relationshipType: str | None = None
 
 
-class CharacteristicOf(TmfModel):
-    """What all characteristics have."""
+class CharacteristicAttributes(TmfModel):
+    """What all characteristics have, in v4 and v5."""
 
     id: str | None = None
     name: str
     valueType: str | None = None
+
+
+class CharacteristicOf(CharacteristicAttributes):
+    """What all characteristics of v5 have. Where the class is told, the value is mandatory."""
+
     characteristicRelationship: list[CharacteristicRelationship] | None = None
 
 
 class StringCharacteristic(CharacteristicOf):
     """The value is a text."""
 
-    value: str | None = None
+    value: str
 
 
 class BooleanCharacteristic(CharacteristicOf):
     """The value is true or false."""
 
-    value: bool | None = None
+    value: bool
 
 
 class IntegerCharacteristic(CharacteristicOf):
     """The value is a whole number."""
 
-    value: int | None = None
+    value: int
 
 
 class NumberCharacteristic(CharacteristicOf):
     """The value is a number."""
 
-    value: float | None = None
+    value: float
 
 
 class FloatCharacteristic(CharacteristicOf):
     """The value is a number."""
 
-    value: float | None = None
+    value: float
 
 
 class ObjectCharacteristic(CharacteristicOf):
     """The value is an object."""
 
-    value: dict[str, Json] | None = None
+    value: dict[str, Json]
 
 
 class StringArrayCharacteristic(CharacteristicOf):
     """The values are texts."""
 
-    value: list[str] | None = None
+    value: list[str]
 
 
 class BooleanArrayCharacteristic(CharacteristicOf):
     """The values are true or false each."""
 
-    value: list[bool] | None = None
+    value: list[bool]
 
 
 class IntegerArrayCharacteristic(CharacteristicOf):
     """The values are whole numbers."""
 
-    value: list[int] | None = None
+    value: list[int]
 
 
 class NumberArrayCharacteristic(CharacteristicOf):
     """The values are numbers."""
 
-    value: list[float] | None = None
+    value: list[float]
 
 
 class ObjectArrayCharacteristic(CharacteristicOf):
     """The values are objects."""
 
-    value: list[dict[str, Json]] | None = None
+    value: list[dict[str, Json]]
 
 
 class Characteristic(CharacteristicOf):
@@ -110,7 +122,8 @@ class Characteristic(CharacteristicOf):
     }
 
 
-class CharacteristicV4(CharacteristicOf):
+class CharacteristicV4(CharacteristicAttributes):
     """v4: a characteristic always carries a value, of any type."""
 
     value: Any
+    characteristicRelationship: list[CharacteristicRelationshipV4] | None = None

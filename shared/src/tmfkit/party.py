@@ -265,14 +265,14 @@ class PartyRole(TmfModel):
 
     id: str | None = None
     href: str | None = None
-    name: str | None = None
+    name: str
     description: str | None = None
     account: list[AccountRef] | None = None
     agreement: list[AgreementRef] | None = None
     characteristic: list[Characteristic] | None = None
     contactMedium: list[ContactMedium] | None = None
     creditProfile: list[CreditProfile] | None = None
-    engagedParty: PartyRef | None = None
+    engagedParty: PartyRef
     partyRoleSpecification: PartyRoleSpecificationRef | None = None
     paymentMethod: list[PaymentMethodRef] | None = None
     relatedParty: list[RelatedPartyOrPartyRole] | None = None

@@ -55,8 +55,8 @@ class StandardIdentifier(TmfModel):
 class GeographicSubAddressUnit(TmfModel):
     """A unit of a building."""
 
-    subUnitNumber: str | None = None
-    subUnitType: str | None = None
+    subUnitNumber: str
+    subUnitType: str
 
 
 class GeographicSubAddress(TmfModel):
@@ -110,16 +110,16 @@ class CalendarPeriod(TmfModel):
 
     day: str | None = None
     hourPeriod: list[HourPeriod] | None = None
-    status: str | None = None
+    status: str
     timeZone: str | None = None
 
 
 class GeographicSiteRelationship(TmfModel):
     """What a site is to another one."""
 
-    id: str | None = None
+    id: str
     href: str | None = None
-    relationshipType: str | None = None
+    relationshipType: str
     role: str | None = None
     validFor: TimePeriod | None = None
 

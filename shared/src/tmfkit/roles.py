@@ -15,7 +15,7 @@ from tmfkit.component import Api
 from tmfkit.context import Context
 from tmfkit.errors import Conflict
 from tmfkit.resource import Lifecycle, Resource
-from tmfkit.types import CharacteristicV4, Document, Entity, EntityRef, Instant, RelatedParty, TimePeriod, TmfModel
+from tmfkit.types import CharacteristicV4, Document, Entity, EntityRef, Instant, TimePeriod, TmfModel, TypedParty
 from tmfkit.worker import Every
 
 SYSTEM_ROLE = "canvas-system-role"
@@ -70,8 +70,8 @@ class PartyRole(Entity):
     status: str | None = None
     statusReason: str | None = None
     validFor: TimePeriod | None = None
-    engagedParty: RelatedParty | None = None
-    relatedParty: list[RelatedParty] | None = None
+    engagedParty: TypedParty | None = None
+    relatedParty: list[TypedParty] | None = None
     account: list[AccountRef] | None = None
     agreement: list[EntityRef] | None = None
     characteristic: list[CharacteristicV4] | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from tmfkit.attachment import Attachment, AttachmentRef, AttachmentRefOrValue, AttachmentValue
+from tmfkit.attachment import Attachment, AttachmentByValue, AttachmentRef, AttachmentRefOrValue, AttachmentValue
 from tmfkit.base import (
     CreateOnly,
     Document,
@@ -36,6 +36,7 @@ from tmfkit.characteristic import (
     BooleanCharacteristic,
     Characteristic,
     CharacteristicRelationship,
+    CharacteristicRelationshipV4,
     CharacteristicV4,
     FloatCharacteristic,
     IntegerArrayCharacteristic,
@@ -116,6 +117,7 @@ __all__ = [
     "AccountRef",
     "AgreementRef",
     "Attachment",
+    "AttachmentByValue",
     "AttachmentRef",
     "AttachmentRefOrValue",
     "AttachmentValue",
@@ -126,6 +128,7 @@ __all__ = [
     "ChannelRef",
     "Characteristic",
     "CharacteristicRelationship",
+    "CharacteristicRelationshipV4",
     "CharacteristicV4",
     "Consumer",
     "ContactMedium",
@@ -226,6 +229,7 @@ __all__ = [
     "TaxExemptionCertificate",
     "TimePeriod",
     "TmfModel",
+    "TypedParty",
     "VersionedRef",
     "form_of",
     "forms_of",
@@ -269,6 +273,12 @@ class RelatedParty(EntityRef):
     """v4: party in a role, flat."""
 
     role: str | None = None
+
+
+class TypedParty(RelatedParty):
+    """v4: party in a role, flat, whose type must be told, as the published files have it."""
+
+    at_referredType: Annotated[str, Field(alias="@referredType")]
 
 
 class RelatedEntityV4(EntityRef):

@@ -76,6 +76,8 @@ def view(
         "@baseType": "Customer360",
     }
     own = {"id": customer["id"], "href": href} | {n: customer[n] for n in OF_CUSTOMER if n in customer}
+    if "engagedParty" in own:
+        own["engagedParty"] = {"@type": "PartyRef", **own["engagedParty"]}
     slots: dict[str, Any] = {
         "customer": own,
         "product": products.items,

@@ -26,11 +26,11 @@ from tmfkit.types import (
     PartyRoleSpecificationRef,
     PaymentMethodRef,
     ProductStatus,
-    RelatedParty,
     RelatedPartyOrPartyRole,
     StoredAs,
     TimePeriod,
     TmfModel,
+    TypedParty,
     VersionedRef,
 )
 
@@ -98,7 +98,7 @@ class CustomerV4(Entity):
     """The same customer as TMF629 v4 shows it."""
 
     name: str
-    engagedParty: RelatedParty
+    engagedParty: TypedParty
     status: str | None = None
     statusReason: str | None = None
     validFor: TimePeriod | None = None
@@ -110,7 +110,7 @@ class CustomerV4(Entity):
     ] = None
     paymentMethod: list[EntityRef] | None = None
     creditProfile: list[CreditProfileV4] | None = None
-    relatedParty: list[RelatedParty] | None = None
+    relatedParty: list[TypedParty] | None = None
 
 
 # --- TMF717: what happened to them -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from experience_management.resources import Intent
 from tmfkit import Api, Component, permit
+from tmfkit.errors import MethodNotAllowed
 from tmfkit.http import Receive, Scope, Send
 from tmfkit.query import Filter, Query
 from tmfkit.router import Endpoint
@@ -51,6 +52,9 @@ class Nested(Response):
         self.endpoint = Endpoint(endpoint.ctx, API, parent, own, endpoint.form)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        methods = self.endpoint.methods(collection=self.id is None)
+        if scope["method"] not in methods:
+            raise MethodNotAllowed(f"{scope['method']} is not defined here", allow=methods)
         ctx, reads = self.endpoint.ctx, "list" if self.id is None else "retrieve"
         # Who may not ask is not told which intents there are.
         permit(self.request, API, CHILD, "delete" if scope["method"] == "DELETE" else reads)

@@ -220,7 +220,8 @@ async def _absorb(ctx: Ctx, tx: Transaction, cause: Cause, into: str, now: str) 
     await tx.execute("UPDATE cause SET open = false WHERE problem_id = $1", cause.problem_id)
     doc = await tx[r.ServiceProblem].find(cause.problem_id, lock=True)
     if doc is not None and doc["status"] not in documents.FINAL:
-        parent = {"id": into, "href": ctx.href(r.ServiceProblem, into), "@referredType": "ServiceProblem"}
+        href = ctx.href(r.ServiceProblem, into)
+        parent = {"@type": "ServiceProblemRef", "id": into, "href": href, "@referredType": "ServiceProblem"}
         await tx[r.ServiceProblem].replace(doc, documents.merged_into(doc, parent, now))
 
 

@@ -15,23 +15,31 @@ FINAL = frozenset({"rejected", "cancelled", "closed"})
 SYSTEM = "service-quality"
 RULE = PriorityRule()
 CUSTOMER, THING, SERVICE = "affectedCustomer", "affectedThing", "service"
+_PARTY = {"@type": "RelatedPartyRefOrPartyRoleRef"}
+_ENTITY = {"@type": "RelatedEntity"}
+_CLASSES = {
+    "boolean": "BooleanCharacteristic",
+    "dateTime": "StringCharacteristic",
+    "number": "NumberCharacteristic",
+    "string": "StringCharacteristic",
+}
 
 
 def created(id: str, root: Root, breaches: Sequence[Breach], topology: Topology, href: str, now: str) -> Document:
     """A new problem without its impact; `href` is the address of violations, `now` the clock's instant."""
     first = min(breaches, key=lambda b: (b.started_at, b.violation_id))
-    party = {"id": SYSTEM, "name": "Service Quality", "@referredType": "Component"}
+    party = {"@type": "PartyRoleRef", "id": SYSTEM, "name": "Service Quality", "@referredType": "Component"}
     doc: Document = {
         "@type": "ServiceProblem",
         "id": id,
         "category": "serviceQuality",
         "originatingSystem": SYSTEM,
-        "originatorParty": {"role": "originator", "partyOrPartyRole": party},
+        "originatorParty": {**_PARTY, "role": "originator", "partyOrPartyRole": party},
         "status": "acknowledged",
         "statusChangeDate": now,
         "creationDate": now,
         "priority": RULE_LOWEST,
-        "firstAlert": {"role": "firstAlert", "entity": _violation(first.violation_id, href)},
+        "firstAlert": {**_ENTITY, "role": "firstAlert", "entity": _violation(first.violation_id, href)},
         "characteristic": [_characteristic("degradationStart", "dateTime", _instant(first))],
         "lastUpdate": now,
     }
@@ -43,7 +51,11 @@ def joined(doc: Document, breaches: Iterable[Breach], topology: Topology, href: 
     breaches = list(breaches)
     kinds = sorted({b.service for b in breaches})
     services: list[Document] = [
-        {"role": SERVICE, "entity": {"id": kind, "@type": "EntityRef", "@referredType": "ServiceSpecification"}}
+        {
+            **_ENTITY,
+            "role": SERVICE,
+            "entity": {"@type": "EntityRef", "id": kind, "@referredType": "ServiceSpecification"},
+        }
         for kind in kinds
     ]
     resources = [topology.reference(resource) for resource in sorted({b.resource for b in breaches})]
@@ -62,7 +74,9 @@ def rooted(doc: Document, root: Root, topology: Topology, now: str) -> Document:
     """The problem with its root named."""
     new = {k: v for k, v in doc.items() if k not in ("rootCauseResource", "rootCauseService")}
     if root.dimension == "service":
-        new["rootCauseService"] = [{"id": e, "@referredType": "ServiceSpecification"} for e in root.elements]
+        new["rootCauseService"] = [
+            {"@type": "ServiceRef", "id": e, "@referredType": "ServiceSpecification"} for e in root.elements
+        ]
     else:
         new["rootCauseResource"] = [topology.reference(element) for element in root.elements]
     kinds = [e["entity"]["id"] for e in doc.get("relatedEntity", []) if e.get("role") == SERVICE]
@@ -87,21 +101,23 @@ def rooted(doc: Document, root: Root, topology: Topology, now: str) -> Document:
 
 def with_impact(doc: Document, found: Affected, limit: int, now: str) -> Document:
     """The problem with affected services, customers and things; the lists are cut at `limit`, the number is not."""
-    services = _merged(doc.get("affectedService"), found.services.values())
+    services = _merged(doc.get("affectedService"), ({"@type": "ServiceRef", **ref} for ref in found.services.values()))
     before = len(doc.get("affectedService") or [])
     counted = int(doc.get("affectedNumberOfServices") or 0)
     total = counted + len(services) - before
     parties = doc.get("relatedParty", [])
     customers = {p["partyOrPartyRole"]["id"] for p in parties if p.get("role") == CUSTOMER}
     parties = parties + [
-        {"role": CUSTOMER, "partyOrPartyRole": {"@type": "PartyRoleRef", **ref}}
+        {**_PARTY, "role": CUSTOMER, "partyOrPartyRole": {"@type": "PartyRoleRef", **ref}}
         for id, ref in found.customers.items()
         if id not in customers
     ]
     entities = doc.get("relatedEntity", [])
     things = {e["entity"]["id"] for e in entities if e.get("role") == THING}
     entities = entities + [
-        {"role": THING, "entity": {"@type": "EntityRef", **ref}} for id, ref in found.things.items() if id not in things
+        {**_ENTITY, "role": THING, "entity": {"@type": "EntityRef", **ref}}
+        for id, ref in found.things.items()
+        if id not in things
     ]
     subjects = {
         *(p["partyOrPartyRole"]["id"] for p in parties if p.get("role") == CUSTOMER),
@@ -150,7 +166,7 @@ def _cut(related: list[Document], role: str, limit: int) -> list[Document]:
 
 
 def _characteristic(name: str, kind: str, value: Any) -> Document:
-    return {"name": name, "valueType": kind, "value": value}
+    return {"@type": _CLASSES[kind], "name": name, "valueType": kind, "value": value}
 
 
 def _instant(breach: Breach) -> str:

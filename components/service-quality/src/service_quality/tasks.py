@@ -97,7 +97,8 @@ async def _write(
 
 
 def _recorded(problem: Document, what: str, task: Document) -> Document:
-    record = {**(task.get("trackingRecord") or {}), "description": what, "user": CALL.get().subject, "time": _now()}
+    said = task.get("trackingRecord") or {"@type": "TrackingRecord"}
+    record = {**said, "description": what, "user": CALL.get().subject, "time": _now()}
     return {**problem, "trackingRecord": [*(problem.get("trackingRecord") or []), record], "lastUpdate": _now()}
 
 

@@ -61,7 +61,7 @@ class Topology:
 
     def reference(self, id: str) -> Document:
         """A reference to a resource, as the inventory knows it."""
-        return {"id": id, **self.references.get(id, {}), "@referredType": "Resource"}
+        return {"@type": "ResourceRef", "id": id, **self.references.get(id, {}), "@referredType": "Resource"}
 
 
 def built(docs: Iterable[Document], downward: Iterable[str], characteristics: Iterable[str]) -> Topology:

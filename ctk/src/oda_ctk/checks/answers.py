@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
-from oda_ctk.check import FILE, MUST, PART_1, NotApplicable, check, expect
+from oda_ctk.check import FILE, MUST, PART_1, SHOULD, NotApplicable, check, expect
 from oda_ctk.contract import shape
 from oda_ctk.exchange import Exchange
 from oda_ctk.session import Session
-from oda_ctk.shapes import violations
+from oda_ctk.shapes import nulls, violations, zoneless
 from oda_ctk.subject import Subject
 
 DOTTED_FIELDS = re.compile(r"[?&]fields=[^&]*\.")
@@ -39,18 +40,38 @@ def _successes(s: Subject) -> list[tuple[Exchange, bool]]:
 def schema(s: Subject) -> str:
     """Every answer of the run has the published types, enumerations and mandatory attributes."""
     judged = 0
-    for exchange, _ in _successes(s):
+    for exchange, document in _shown(s):
         partial = "fields=" in exchange.url
+        wrong = violations(s.session.contract, s.facts.schema, document, partial=partial)
+        expect(not wrong, f"{exchange.told()}: {'; '.join(wrong[:3])}", exchange)
+        judged += 1
+    return f"{judged} resources"
+
+
+def _shown(s: Subject) -> Iterator[tuple[Exchange, Any]]:
+    """Every resource in the answers, but those that should have been refused and those of which a part is shown."""
+    for exchange, _ in _successes(s):
         if DOTTED_FIELDS.search(exchange.url):  # of inner objects, too, a part is shown
             continue
-        documents = exchange.rows if isinstance(exchange.json, list) else [exchange.json]
-        for document in documents:
-            if isinstance(document, dict) and str(document.get("id")) in s.session.tainted:
-                continue
-            wrong = violations(s.session.contract, s.facts.schema, document, partial=partial)
-            expect(not wrong, f"{exchange.told()}: {'; '.join(wrong[:3])}", exchange)
-            judged += 1
-    return f"{judged} resources"
+        for document in exchange.rows if isinstance(exchange.json, list) else [exchange.json]:
+            if not (isinstance(document, dict) and str(document.get("id")) in s.session.tainted):
+                yield exchange, document
+
+
+@check("answers.zone", MUST, f"{FILE}: {{resource}} (date-time)", last=True)
+def instants_have_a_zone(s: Subject) -> None:
+    """Every date-time of the run has its zone (RFC 3339 5.6)."""
+    for exchange, document in _shown(s):
+        wrong = zoneless(s.session.contract, s.facts.schema, document)
+        expect(not wrong, f"{exchange.told()}: without zone, {'; '.join(wrong[:3])}", exchange)
+
+
+@check("answers.null", SHOULD, f"{FILE}: {{resource}} (types)", last=True)
+def absent_is_not_null(s: Subject) -> None:
+    """An attribute without a value is left out; null is of none of the published types."""
+    for exchange, document in _shown(s):
+        names = nulls(s.session.contract, s.facts.schema, document)
+        expect(not names, f"{exchange.told()}: null is shown for {', '.join(names[:5])}", exchange)
 
 
 @check("answers.shape", MUST, f"{FILE}: {{resource}}", last=True)

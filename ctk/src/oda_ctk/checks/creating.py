@@ -103,6 +103,41 @@ def href_is_the_servers(s: Subject) -> None:
     expect("elsewhere.invalid" not in str(answer.document.get("href", "")), "the client's href was kept", answer)
 
 
+def _with_id(s: Subject, label: str) -> tuple[str, Exchange]:
+    """An id of the client's choice that is free, and the answer to a POST with it."""
+    if not s.session.v5 or not any(a.name == "id" for a in s.creatable):
+        raise NotApplicable("a body of creation has no id in the file")
+    id = f"ctk-{s.session.run}-{s.name}-{label}"
+    return id, s.post({**s.body(), "id": id})
+
+
+@check("create.client-id", SHOULD, f"{FILE}: POST {{resource}} (id)", needs=("create",))
+def id_of_the_client(s: Subject) -> str:
+    """An id that a client sends is kept or refused, not silently replaced by another one."""
+    id, answer = _with_id(s, "own")
+    if not answer.ok:
+        expect(answer.status in (400, 403, 409, 422), f"{answer.told()}", answer)
+        return f"refused with {answer.status}"
+    told = answer.document.get("id")
+    expect(told == id, f"the client's id {id!r} became {told!r}", answer)
+    return "kept"
+
+
+@check("create.client-id-taken", MUST, f"{PART_1} 3.3", needs=("create",))
+def id_is_taken(s: Subject) -> None:
+    """A POST with the id of a resource that exists is refused with 409, and that resource stays as it was."""
+    id, first = _with_id(s, "taken")
+    if not first.ok or first.document.get("id") != id:
+        raise NotApplicable("the server does not take an id of the client")
+    before = s.get(id).document if s.has("retrieve") else {}
+    second = s.post({**s.body(label="taken"), "id": id})
+    expect(second.status == 409, f"the second POST with the id {id!r} is answered with {second.status}", first, second)
+    if before:
+        read = s.get(id)
+        changed = not_kept({k: v for k, v in before.items() if k not in s.server_set - {"id"}}, read.document)
+        expect(not changed, f"the resource was changed: {'; '.join(changed[:3])}", second, read)
+
+
 @check("create.unique-ids", MUST, f"{PART_1} 2.3", needs=("create",))
 def ids_differ(s: Subject) -> None:
     """The same body posted twice makes two resources with different ids."""
@@ -136,7 +171,7 @@ def creation_is_dated(s: Subject) -> str:
     return f"tried: {name}"
 
 
-@check("create.unicode", MUST, "RFC 8259 8.1", needs=("create", "retrieve"))
+@check("create.unicode", MUST, f"{FILE}: {{resource}} (texts; RFC 8259 8.1)", needs=("create", "retrieve"))
 def unicode_is_kept(s: Subject) -> None:
     """Text of any script comes back as it was sent."""
     if not s.marker:

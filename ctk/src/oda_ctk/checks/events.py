@@ -20,6 +20,7 @@ from oda_ctk.subject import Document, Subject
 
 NOTIFICATION = f"{PART_1} (notification)"
 QUIET_S = 0.5
+SPELLINGS = frozenset({"timeOccurred", "timeOcurred"})
 KINDS = {
     "create": ("CreateEvent", "CreationNotification"),
     "change": ("AttributeValueChangeEvent", "AttributeValueChangeNotification"),
@@ -237,11 +238,13 @@ def delete_event(s: Subject) -> None:
 
 @check("events.type", SHOULD, f"{FILE}: events", needs=NEEDS)
 def only_published_types(s: Subject) -> None:
-    """Every eventType about a resource is one that the API publishes."""
+    """Every eventType about a resource is one that the API publishes, or a general one that its file leaves out."""
     told = story(s)
+    general = {f"{s.name}{end}".lower() for ends in KINDS.values() for end in ends}
+    known = {e.lower() for e in s.facts.events} | general
     for life in (told.slow, told.quick):
         for n in s.session.listener.about(EVERYTHING, life.id) if life else ():
-            require(n.kind in s.facts.events, f"eventType {n.kind!r} is not published for {s.name}", n)
+            require(n.kind.lower() in known, f"eventType {n.kind!r} is not published for {s.name}", n)
 
 
 @check("events.envelope", MUST, NOTIFICATION, needs=NEEDS)
@@ -252,9 +255,26 @@ def envelope(s: Subject) -> None:
             require(isinstance(n.envelope.get(name), str) and n.envelope[name], f"the event has no {name}", n)
         require(instant(n.envelope["eventTime"]) is not None, f"eventTime is {n.envelope['eventTime']!r}", n)
         event = n.envelope.get("event")
-        require(isinstance(event, dict) and isinstance(event.get(s.name), dict), f"the event has no event.{s.name}", n)
+        inner = event if isinstance(event, dict) else {}
+        told = any(isinstance(inner.get(name), dict) for name in s.told_as)
+        require(told, f"the event has no event.{' or event.'.join(sorted(s.told_as))}", n)
         if s.session.v5:
             require(n.envelope.get("@type"), "the event has no @type", n)
+
+
+@check("events.time-name", SHOULD, f"{FILE}: events", needs=NEEDS)
+def instant_is_called_as_published(s: Subject) -> None:
+    """The instant of what happened is called as the file calls it: some say timeOccurred, some timeOcurred."""
+    judged = 0
+    for n in _all(s):
+        schema = s.session.contract.schemas.get(n.kind)
+        published = SPELLINGS & {a.name for a in schema.attributes} if schema else frozenset()
+        if published:
+            told = SPELLINGS & n.envelope.keys()
+            require(not told or told & published, f"the file says {'/'.join(published)}, not {'/'.join(told)}", n)
+            judged += bool(told)
+    if not judged:
+        raise NotApplicable("no event tells it, or the file does not name it")
 
 
 @check("events.shape", MUST, f"{FILE}: events (types)", needs=NEEDS)

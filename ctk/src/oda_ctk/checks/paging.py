@@ -34,6 +34,10 @@ def _total(answer: Exchange) -> int:
 def total_of_filtered(s: Subject) -> None:
     """X-Total-Count is the size of the filtered set, whatever the page."""
     question, count = _set(s)
+    one = s.specimens()[0]["id"]
+    for id, wanted in ((str(one), 1), (f"ctk-none-{s.session.run}", 0)):
+        answer = s.ask(("id", id))
+        expect(_total(answer) == wanted, f"X-Total-Count is {_total(answer)}, but {wanted} have the id {id}", answer)
     for limit, offset in ((100, 0), (1, 0), (2, 1)):
         answer = s.ask(*question, limit=limit, offset=offset)
         expect(

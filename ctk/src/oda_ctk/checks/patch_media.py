@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from oda_ctk.check import MUST, PART_1, PART_5, NotApplicable, check, expect
+from oda_ctk.check import FILE, MUST, PART_1, PART_5, NotApplicable, check, expect
 from oda_ctk.checks.patching import CHANGED, others_kept
-from oda_ctk.exchange import JSON_PATCH, PATCH_QUERY, Exchange
+from oda_ctk.exchange import JSON_MEDIA, JSON_PATCH, MERGE, PATCH_QUERY, Exchange
+from oda_ctk.payloads import STATE
 from oda_ctk.shapes import same
 from oda_ctk.subject import Document, Subject
 
 NEEDS = ("patch", "create", "retrieve")
+
+
+@check("patch.media", MUST, f"{FILE}: PATCH {{resource}} (media types)", needs=NEEDS)
+def published_media(s: Subject) -> str:
+    """No media type that the file names for PATCH is answered with 415."""
+    operation = s.operation("PATCH", one=True)
+    known: dict[str, Any] = {JSON_MEDIA: {}, MERGE: {}, JSON_PATCH: [], PATCH_QUERY: []}
+    published = [m for m in (operation.media if operation else ()) if m in known]
+    if not published:
+        raise NotApplicable("the file names no media type")
+    doc = s.created()
+    refused = []
+    for media in published:
+        answer = s.target.patch(s.one(doc["id"]), known[media], media=media)
+        if answer.status == 415:
+            refused.append(answer)
+    names = ", ".join(e.sent_headers["content-type"] for e in refused)
+    expect(not refused, f"answered with 415: {names}", *refused)
+    return f"tried: {', '.join(published)}"
 
 
 def _pointer(name: str) -> str:
@@ -57,7 +77,12 @@ def remove(s: Subject) -> str:
     """remove takes an optional attribute away."""
     doc = s.created(form="full")
     must = {a.name for a in s.creatable if a.required}
-    may = [a.name for a in s.updatable if a.name in doc and a.name not in must | s.server_set and a.name[0] != "@"]
+    kept = must | s.server_set
+    may = [
+        a.name
+        for a in s.updatable
+        if a.name in doc and a.name not in kept and a.name[0] != "@" and not STATE.search(a.name)
+    ]
     if not may:
         raise NotApplicable("the resource has no optional attribute that may be changed")
     answer = _sent(s, doc, [{"op": "remove", "path": _pointer(may[0])}])

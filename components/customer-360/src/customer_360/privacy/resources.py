@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from customer_360.resources import parties_at
 from tmfkit.resource import Lifecycle, Resource
 from tmfkit.types import (
@@ -18,17 +16,11 @@ from tmfkit.types import (
     EntityRef,
     Instant,
     ReadOnly,
-    RelatedParty,
     TimePeriod,
     TmfModel,
+    TypedParty,
 )
 from tmfkit.write import rfc3339
-
-
-class TypedParty(RelatedParty):
-    """A party in a role, whose type the file demands."""
-
-    at_referredType: Annotated[str, Field(alias="@referredType")]
 
 
 class Period(TimePeriod):

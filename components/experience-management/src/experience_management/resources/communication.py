@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from experience_management import message
-from experience_management.resources.common import TypedParty
+from experience_management.resources.related import TypedParty
 from tmfkit.resource import Lifecycle, Resource
 from tmfkit.types import Attachment, CharacteristicV4, Entity, Instant, ReadOnly, TmfModel
 

@@ -8,21 +8,69 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from experience_management import intent
-from experience_management.resources.common import CharacteristicSpecification
+from experience_management.resources.related import CharacteristicSpecification
 from tmfkit.resource import Lifecycle, Resource
 from tmfkit.types import (
+    AttachmentByValue,
     AttachmentRefOrValue,
     Characteristic,
+    CreateOnly,
     Entity,
     EntityRef,
     Forms,
     Instant,
+    PartyRef,
+    PartyRoleRef,
     ReadOnly,
-    RelatedPartyRefOrPartyRoleRef,
+    Related,
     TimePeriod,
     TmfModel,
-    VersionedRef,
 )
+
+
+class NamedRef(EntityRef):
+    """This file demands the name of whatever is referred to."""
+
+    name: str
+
+
+class NamedPartyRef(PartyRef):
+    """A party by reference, with its name."""
+
+    name: str
+
+
+class NamedPartyRoleRef(PartyRoleRef):
+    """A role by reference, with its name."""
+
+    name: str
+
+
+class PartyRefOrPartyRoleRef(NamedRef):
+    """A party or a party in a role, by reference."""
+
+    forms: ClassVar[Forms] = {"PartyRef": NamedPartyRef, "PartyRoleRef": NamedPartyRoleRef}
+
+
+class RelatedPartyRefOrPartyRoleRef(Related):
+    """A party in a role, by reference."""
+
+    inner: ClassVar[str] = "partyOrPartyRole"
+    role: str
+    partyOrPartyRole: PartyRefOrPartyRoleRef | None = None
+
+
+class NamedAttachmentRef(NamedRef):
+    """A file that lives elsewhere."""
+
+    description: str | None = None
+    url: str | None = None
+
+
+class AttachmentOfIntent(AttachmentRefOrValue):
+    """A file, by reference or by value, told by `@type`."""
+
+    forms: ClassVar[Forms] = {"Attachment": AttachmentByValue, "AttachmentRef": NamedAttachmentRef}
 
 
 class JsonLdContainer(StrEnum):
@@ -86,7 +134,7 @@ class EntityRelationship(TmfModel):
     href: str | None = None
     name: str | None = None
     role: str | None = None
-    associationSpec: EntityRef | None = None
+    associationSpec: NamedRef | None = None
     validFor: TimePeriod | None = None
 
 
@@ -99,16 +147,16 @@ class IntentOf(TmfModel):
     context: str | None = None
     priority: str | None = None
     isBundle: bool | None = None
-    version: str | None = None
+    version: Annotated[str | None, CreateOnly()] = None
     lifecycleStatus: str | None = None
     statusChangeDate: Annotated[Instant | None, ReadOnly()] = None
     creationDate: Annotated[Instant | None, ReadOnly()] = None
     lastUpdate: Annotated[Instant | None, ReadOnly()] = None
     validFor: TimePeriod | None = None
-    attachment: list[AttachmentRefOrValue] | None = None
+    attachment: list[AttachmentOfIntent] | None = None
     characteristic: list[Characteristic] | None = None
     intentRelationship: list[EntityRelationship] | None = None
-    intentSpecification: EntityRef | None = None
+    intentSpecification: NamedRef | None = None
     relatedParty: list[RelatedPartyRefOrPartyRoleRef] | None = None
 
 
@@ -153,12 +201,14 @@ class IntentReport(Entity):
     validFor: TimePeriod | None = None
 
 
-class AssociationSpecificationRef(EntityRef):
+class AssociationSpecificationRef(NamedRef):
     """What an association consists of, told elsewhere."""
 
 
-class ConstraintRef(VersionedRef):
-    """A rule, told elsewhere."""
+class ConstraintRef(NamedRef):
+    """One version of a rule, told elsewhere."""
+
+    version: str | None = None
 
 
 class EntitySpecificationRelationship(TmfModel):
@@ -172,7 +222,7 @@ class EntitySpecificationRelationship(TmfModel):
     href: str | None = None
 
 
-class IntentSpecificationRelationship(EntityRef):
+class IntentSpecificationRelationship(NamedRef):
     """Another specification of intents, and what it is to this one."""
 
     relationshipType: str | None = None
@@ -203,7 +253,7 @@ class IntentSpecification(Entity):
     lifecycleStatus: str | None = None
     lastUpdate: Annotated[Instant | None, ReadOnly()] = None
     validFor: TimePeriod | None = None
-    attachment: list[AttachmentRefOrValue] | None = None
+    attachment: list[AttachmentOfIntent] | None = None
     constraint: list[ConstraintRef] | None = None
     entitySpecRelationship: list[EntitySpecificationRelationship] | None = None
     expressionSpecification: ExpressionSpecification | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
-from experience_management.resources.common import ChannelRef, TypedParty, refers_at
+from experience_management.resources.related import ChannelRef, TypedParty, refers_at
 from tmfkit.resource import Lifecycle, Resource
 from tmfkit.types import (
     AccountRef,
@@ -107,6 +107,18 @@ class InteractionItem(TmfModel):
     interactionItemRelationship: list[InteractionItemRelationship] | None = None
 
 
+class AddressedChannel(RelatedChannelV4):
+    """v4: a channel whose address must be told."""
+
+    href: str
+
+
+class AddressedParty(TypedParty):
+    """v4: a party whose address must be told."""
+
+    href: str
+
+
 class InteractionItemV4(TmfModel):
     """v4: channel instead of relatedChannel, roles flat."""
 
@@ -116,8 +128,8 @@ class InteractionItemV4(TmfModel):
     itemDate: TimePeriod | None = None
     creationDate: Instant | None = None
     item: RelatedEntityRefOrValueV4 | None = None
-    channel: Annotated[list[RelatedChannelV4] | None, StoredAs("relatedChannel")] = None
-    relatedParty: list[TypedParty] | None = None
+    channel: Annotated[list[AddressedChannel] | None, StoredAs("relatedChannel")] = None
+    relatedParty: list[AddressedParty] | None = None
     attachment: list[Attachment] | None = None
     note: list[Note] | None = None
 
@@ -157,11 +169,11 @@ class PartyInteractionV4(Entity):
     direction: Annotated[str, CreateOnly()]
     status: str
     interactionDate: TimePeriod
-    channel: Annotated[list[RelatedChannelV4], StoredAs("relatedChannel")]
+    channel: Annotated[list[AddressedChannel], StoredAs("relatedChannel")]
     description: str | None = None
     statusChangeDate: Annotated[Instant | None, ReadOnly()] = None
     creationDate: Annotated[Instant | None, ReadOnly()] = None
-    relatedParty: list[TypedParty] | None = None
+    relatedParty: list[AddressedParty] | None = None
     interactionItem: list[InteractionItemV4] | None = None
     interactionRelationship: list[InteractionRelationshipV4] | None = None
     attachment: list[Attachment] | None = None

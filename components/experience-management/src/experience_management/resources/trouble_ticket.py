@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from experience_management import ticket
-from experience_management.resources.common import (
+from experience_management.resources.related import (
     ChannelRef,
     CharacteristicSpecification,
     TypedEntity,

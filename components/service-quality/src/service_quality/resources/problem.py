@@ -290,6 +290,26 @@ def dated(old: Document | None, new: Document) -> Document:
     return new
 
 
+REFERENCES = ("problem", "ackProblem", "unackProblem", "parentProblem", "childProblem")
+
+
+def classed(_old: Document | None, new: Document) -> Document:
+    """A task with the classes of what is in it: v4 lets clients leave them out, answers of v5 carry them."""
+    new = {**new, **{name: _with_class("ServiceProblemRef", new[name]) for name in REFERENCES if name in new}}
+    if "trackingRecord" in new:
+        new["trackingRecord"] = _with_class("TrackingRecord", new["trackingRecord"])
+    return new
+
+
+_INSIDE = {"characteristic": "Characteristic", "characteristicRelationship": "CharacteristicRelationship"}
+
+
+def _with_class(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_class(name, v) for v in value]
+    return {"@type": name, **value, **{n: _with_class(c, value[n]) for n, c in _INSIDE.items() if n in value}}
+
+
 _SERVICES = dict.fromkeys(("Service", "ServiceRef"), "tmf-api/serviceInventoryManagement/v5/service")
 _RESOURCES = dict.fromkeys(
     ("Resource", "ResourceRef", "LogicalResource", "PhysicalResource"),
@@ -320,17 +340,19 @@ SERVICE_PROBLEM_EVENT_RECORD = Resource(
     created="recordTime",
     events=frozenset(),
 )
-PROBLEM_ACKNOWLEDGEMENT = Resource(
-    ProblemAcknowledgement, v4=ProblemAcknowledgementV4, lifecycle=_TASK_STATE, operations=TASK, events=_TASK_EVENTS
+PROBLEM_ACKNOWLEDGEMENT, PROBLEM_UNACKNOWLEDGEMENT, PROBLEM_GROUP = (
+    Resource(model, v4=v4, lifecycle=_TASK_STATE, prepare=classed, operations=TASK, events=_TASK_EVENTS)
+    for model, v4 in (
+        (ProblemAcknowledgement, ProblemAcknowledgementV4),
+        (ProblemUnacknowledgement, ProblemUnacknowledgementV4),
+        (ProblemGroup, ProblemGroupV4),
+    )
 )
-PROBLEM_UNACKNOWLEDGEMENT = Resource(
-    ProblemUnacknowledgement, v4=ProblemUnacknowledgementV4, lifecycle=_TASK_STATE, operations=TASK, events=_TASK_EVENTS
-)
-PROBLEM_GROUP = Resource(ProblemGroup, v4=ProblemGroupV4, lifecycle=_TASK_STATE, operations=TASK, events=_TASK_EVENTS)
 PROBLEM_UNGROUP = Resource(
     ProblemUngroup,
     v4=ProblemUngroupV4,
     lifecycle=_TASK_STATE,
+    prepare=classed,
     operations=TASK,
     events=_TASK_EVENTS,
     payload="problemGroup",  # so the file names it in the events
