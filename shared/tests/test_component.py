@@ -354,11 +354,12 @@ def test_a_flow_runs_at_the_start_when_it_is_time_and_when_it_is_woken(runs: lis
     component = flowing()
     url = database(component)
     with running(component, worker=True, database_url=url), running(component, database_url=url) as other:
-        until(lambda: len(runs) == 1, "the first run")
+        until(lambda: runs, "the first run")
         time.sleep(0.3)
-        assert len(runs) == 1
+        begun = len(runs)
+        assert begun <= 2  # a flow is also woken when signals connect, for what may have been missed
         other.loop.loop.call_soon_threadsafe(other.ctx.wake, "count")
-        until(lambda: len(runs) == 2, "being woken from another process")
+        until(lambda: len(runs) == begun + 1, "being woken from another process")
     RUNS.clear()
     with running(flowing(0.1), worker=True, database_url=url):
         until(lambda: len(runs) > 3, "running again and again")
