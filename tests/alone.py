@@ -186,7 +186,7 @@ class Alone:
         return f"customer {made['id']}"
 
     def customer_caught_up(self, known: dict[str, int]) -> str:
-        slots = ("experienceScore", "churnRisk", "recommendation")
+        slots = ("experienceScore", "churnRisk")
 
         def done() -> Document | None:
             view = self.road.get("customer-360", f"{VIEWS}/{self.customer()}")
