@@ -62,6 +62,7 @@ class Alone:
         if name == "experience-management":
             self.degraded()
         self.road.stop()
+        before = self.road.environment[name]
         self.road.new_database(name)
         began = time.monotonic()
         self.road.start([name])
@@ -72,6 +73,8 @@ class Alone:
         self.road.start()
         caught = CAUGHT_UP[name](self, known)
         self.say(name, f"caught up {time.monotonic() - began:.1f} s after the others were started: {caught}")
+        self.road.stop([name])
+        self.road.environment[name] = before  # the next one is to find what there was
 
     def known_elsewhere(self, name: str) -> dict[str, int]:
         """How much the component knew before it lost its database: what it has to know again."""
