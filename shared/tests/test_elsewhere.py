@@ -13,7 +13,8 @@ from shared.tests.support import shipping
 from shared.tests.support.serving import Online, database, until
 from shared.tests.support.shipping import V4, V5, Shipment, component
 
-from tmfkit.elsewhere import flows, owners
+from tmfkit.elsewhere import flows, follows, owners
+from tmfkit.event import received
 from tmfkit.testing import Loop, local_settings
 from tmfkit.types import Document
 
@@ -116,3 +117,29 @@ def test_an_unknown_api_or_version_is_refused_at_start() -> None:
     for elsewhere in ({"TMF999": "http://x/tmf-api/a/v5"}, {"TMF700": "http://x/tmf-api/shipmentManagement/v9"}):
         with pytest.raises(ValueError, match="ELSEWHERE"):
             owners(component, local_settings(component, database_url="postgresql://x/y", elsewhere=elsewhere))
+
+
+def test_an_echo_of_what_was_brought_does_not_undo_what_was_written_since(owner: Online) -> None:
+    """The owner's event of the creation arrives after a second change of ours, which waits to be brought."""
+    with client_of(owner, "v5") as ours:
+        made = written(ours, lambda store: store.insert({"name": "found", "status": "planned"}))
+        until(lambda: ours.count("inbox") >= 1, "the owner's event of the creation")
+        loop = Loop()
+
+        async def echoed() -> None:
+            async with component.running(ours.settings) as ctx:
+                async with ctx.transaction() as tx:
+                    old = await tx[Shipment].get(made["id"], lock=True)
+                    await tx[Shipment].replace(old, {**old, "name": "found again"})
+                (follow,) = follows(component, ours.settings)
+                told = {"id": made["id"], "name": "found", "status": "planned"}
+                event = received({"eventId": "echo", "eventType": "ShipmentCreateEvent", "event": {"shipment": told}})
+                async with ctx.transaction() as tx:
+                    await follow.handle(tx, event)
+                (every,) = flows(component, ours.settings)
+                await every.run(ctx)
+
+        loop.run(echoed())
+        loop.close()
+        assert [one["name"] for one in owner.client.get(V5).json()] == ["found again"]
+        assert here(ours)[made["id"]]["name"] == "found again"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import copy
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from generated import exact, with_bulk
 from serving import components, filled, process, served
 
 from tmfkit import Component
@@ -97,8 +99,13 @@ def documents(component: Component, ids: dict[str, list[str]]) -> list[Document]
     files = component.openapi_files()
     found = []
     for s in served([component]):
+        content = copy.deepcopy(files[f"{s.api.name}.{s.version}.json"])
+        for case in cases(component, "create"):
+            path = case.path.removeprefix(s.path)
+            if path in content["paths"]:
+                with_bulk(content, path, [body(case.form, seed, full=True) for seed in SEEDS])
         below = {path.removeprefix(s.path): known for path, known in ids.items() if path.startswith(s.path + "/")}
-        found.append(Document(str(s), files[f"{s.api.name}.{s.version}.json"], s.path, below))
+        found.append(Document(str(s), content, s.path, below))
     if files["own.json"].get("paths"):
         found.append(Document(f"own routes {component.name}", files["own.json"], "", {}))
     return found
@@ -126,7 +133,7 @@ def judge(document: Document, address: str, token: str, arguments: argparse.Name
     """Run schemathesis against one exported file."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
-        (folder / "openapi.json").write_text(json.dumps(document.content))
+        (folder / "openapi.json").write_text(json.dumps(exact(document.content)))
         (folder / "schemathesis.toml").write_text(configuration(document, token))
         (folder / "hooks.py").write_text(HOOKS)
         command = [

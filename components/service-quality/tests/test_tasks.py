@@ -40,6 +40,25 @@ def ref(problem: Doc) -> Doc:
     return {"@type": "ServiceProblemRef", "id": problem["id"], "href": problem["href"]}
 
 
+def test_a_problem_counts_its_services_until_somebody_gives_another_number(app: Running) -> None:
+    def services(*ids: str) -> list[Doc]:
+        return [{"@type": "ServiceRef", "id": id} for id in ids]
+
+    def patched(**changes: Any) -> int:
+        answer = app.patch(f"{PROBLEM}/{problem['id']}", changes)
+        assert answer.status_code == 200, answer.text
+        number: int = answer.json()["affectedNumberOfServices"]
+        return number
+
+    assert made(app)["affectedNumberOfServices"] == 0
+    assert made(app, affectedNumberOfServices=7)["affectedNumberOfServices"] == 7
+    problem = made(app, affectedService=services("a", "b"))
+    assert problem["affectedNumberOfServices"] == 2
+    assert patched(affectedService=services("a", "b", "c")) == 3
+    assert patched(affectedNumberOfServices=40) == 40
+    assert patched(affectedService=services("a")) == 40
+
+
 def test_an_acknowledged_problem_is_taken_up_and_says_by_whom(app: Running) -> None:
     waiting, over = made(app, status="pending"), made(app, status="closed")
     told = {"problem": [ref(waiting), ref(over), {"id": "nowhere"}], "trackingRecord": {"systemId": "noc"}}

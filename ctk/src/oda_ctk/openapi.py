@@ -176,6 +176,8 @@ class _Reader:
         name, schema = self._target(part)
         enum = tuple(str(e) for e in schema.get("enum") or ([schema["const"]] if "const" in schema else ()))
         choices = [c for c in schema.get("anyOf") or schema.get("oneOf") or () if c.get("type") != "null"]
+        if "discriminator" not in schema:
+            choices = [c for n, c in enumerate(choices) if not any(self._covers(o, c) for o in choices[:n])]
         if len(choices) == 1:
             return self._kind(choices[0], place)
         if len(choices) > 1:
@@ -190,7 +192,10 @@ class _Reader:
             if len(alone) == 1 and not name and not schema.get("properties") and not schema.get("required"):
                 return self._kind(alone[0], place)
             return self._enter(name or place, schema), False, (), ""
-        kind = next((t for t in _list(schema.get("type")) if t != "null"), None)
+        kinds_told = [t for t in _list(schema.get("type")) if t != "null"]
+        if len(kinds_told) > 1:
+            return "any", False, enum, ""
+        kind = next(iter(kinds_told), None)
         if kind == "array":
             inner, _, enum, form = self._kind(schema.get("items") or {}, place)
             return inner, True, enum, form
@@ -199,6 +204,11 @@ class _Reader:
         if kind == "object" or "additionalProperties" in schema:
             return "object", False, (), ""
         return ("string" if enum else "any"), False, enum, ""
+
+    def _covers(self, one: Json, other: Json) -> bool:
+        """Whether a choice tells nothing that the one before it does not: an answer cut down by the request."""
+        told, less = (self._target(part)[1].get("properties") or {} for part in (one, other))
+        return bool(less) and set(less) < set(told)
 
     def _attributes(self, schema: Json, place: str) -> tuple[Attribute, ...]:
         found: dict[str, Attribute] = {}

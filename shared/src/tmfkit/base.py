@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +26,20 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Json = Any
+
+
+def _given(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError("missing", "it is mandatory, and null is no value")
+    return value
+
+
+Given = Annotated[
+    Any,
+    AfterValidator(_given),
+    WithJsonSchema({"type": ["array", "boolean", "number", "object", "string"], "items": {}}),
+]
+"""Any JSON but null, for what is mandatory: an attribute that is null is an attribute that is not there."""
 Document = dict[str, Any]
 
 
@@ -105,9 +120,21 @@ def mistakes(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
         place = e["loc"]
         if e["type"].startswith("union_tag") or any(p == OTHER and place[:i] in named for i, p in enumerate(place)):
             continue
-        steps = (p for i, p in enumerate(place) if p not in (FORM, OTHER) and (i == 0 or place[i - 1] != FORM))
-        out.append((tuple(steps), e["msg"]))
+        out.append((_in_the_document(place), e["msg"]))
     return out
+
+
+def _in_the_document(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    return tuple(p for i, p in enumerate(place) if p not in (FORM, OTHER) and (i == 0 or place[i - 1] != FORM))
+
+
+def fractions_refused(error: ValidationError) -> list[tuple[int | str, ...]]:
+    """Places where an integer is wanted and a number with a decimal point was given."""
+    return [
+        _in_the_document(e["loc"])
+        for e in error.errors(include_url=False)
+        if e["type"] == "int_type" and isinstance(e["input"], float)
+    ]
 
 
 class TmfModel(BaseModel):

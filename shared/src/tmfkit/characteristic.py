@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tmfkit.base import Forms, Json, TmfModel
+from tmfkit.base import Forms, Given, Json, TmfModel
 
 
 class CharacteristicRelationship(TmfModel):
@@ -125,5 +125,5 @@ class Characteristic(CharacteristicOf):
 class CharacteristicV4(CharacteristicAttributes):
     """v4: a characteristic always carries a value, of any type."""
 
-    value: Any
+    value: Given
     characteristicRelationship: list[CharacteristicRelationshipV4] | None = None

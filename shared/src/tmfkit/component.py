@@ -303,7 +303,8 @@ class Component:
     def _own_openapi(self, app: FastAPI, base: str) -> dict[str, Any]:
         from fastapi.openapi.utils import get_openapi
 
-        return get_openapi(title=f"{self.name}: own routes", version=self.version, routes=app.router.routes)
+        told = get_openapi(title=f"{self.name}: own routes", version=self.version, routes=app.router.routes)
+        return openapi.own(told)
 
     def openapi_files(self) -> dict[str, dict[str, Any]]:
         """File name -> document, for every API, version, and the component's own routes."""

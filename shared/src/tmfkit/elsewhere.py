@@ -91,6 +91,7 @@ def flows(component: Component, settings: Settings) -> tuple[Every, ...]:
 
 
 _LOCK = "hashtextextended('elsewhere|' || $1, 0)"
+_NOTED = "SELECT revision FROM elsewhere WHERE resource = $1 AND id = $2"
 _KNOWN = "SELECT id FROM elsewhere WHERE resource = $1 AND remote_id = $2"
 _NOTE = (
     "INSERT INTO elsewhere (resource, id, remote_id, revision) VALUES ($1, $2, $3, $4)"
@@ -99,7 +100,11 @@ _NOTE = (
 
 
 class Copy:
-    """Takes what the owner tells into our table. An event may carry only what changed: it is laid over the copy."""
+    """Takes what the owner tells into our table. An event may carry only what changed: it is laid over the copy.
+
+    While a change of our own waits to be brought, events are passed over: they may tell of what was before it, and the
+    owner's answer to it will tell all.
+    """
 
     def __init__(self, resource: Resource, view: View) -> None:
         self.resource, self.view = resource, view
@@ -117,16 +122,25 @@ class Copy:
             if old is not None:
                 await store.delete(old["id"])
             return
-        told = {k: v for k, v in event.resource.items() if k != "href"}
         if old is None:
+            told = {k: v for k, v in event.resource.items() if k != "href"}
             await store.insert(self.view.up(told))
             await tx.execute(_NOTE, name, remote_id, remote_id, 1)
             return
+        await self.take(tx, old["id"], remote_id, event.resource)
+
+    async def take(self, tx: Transaction, id: str, remote_id: str, told: Document) -> None:
+        """Lay what the owner tells over the copy, if the owner has all that we wrote."""
+        store, name = tx[self.resource.model], self.resource.name
+        old, revision = await store.locked(id)
+        if await tx.fetchval(_NOTED, name, id) != revision:
+            return
         before = self.view.down(old)
+        told = {k: v for k, v in told.items() if k != "href"}
         new = self.view.merge(old, before, {**before, **told, "id": before["id"]})
         await store.replace(old, new)
-        _, revision = await store.locked(old["id"])
-        await tx.execute(_NOTE, name, old["id"], remote_id, revision)
+        _, revision = await store.locked(id)
+        await tx.execute(_NOTE, name, id, remote_id, revision)
 
 
 class Push:
@@ -134,6 +148,7 @@ class Push:
 
     def __init__(self, owner: Owner, resource: Resource, view: View, form: Form) -> None:
         self.owner, self.resource, self.view, self.form = owner, resource, view, form
+        self.copy = Copy(resource, view)
 
     async def __call__(self, ctx: Context[Any]) -> None:
         table, pool, name = self.resource.table, ctx.database.pool, self.resource.name
@@ -150,8 +165,12 @@ class Push:
                     # What the owner tells of it waits until it is noted: its id there may be another.
                     await connection.execute(f"SELECT pg_advisory_lock({_LOCK})", name)
                     try:
-                        remote_id = await self.bring(ctx, row["id"], orjson.loads(row["doc"]), row["remote_id"])
+                        remote_id, told = await self.bring(ctx, row["id"], orjson.loads(row["doc"]), row["remote_id"])
                         await connection.execute(_NOTE, name, row["id"], remote_id, row["revision"])
+                        if told:
+                            async with ctx.transaction() as tx:
+                                if await tx[self.resource.model].find(row["id"]) is not None:
+                                    await self.copy.take(tx, row["id"], remote_id, told)
                     finally:
                         await connection.execute(f"SELECT pg_advisory_unlock({_LOCK})", name)
             gone = await pool.fetch(
@@ -166,8 +185,11 @@ class Push:
             if len(rows) < BATCH and len(gone) < BATCH:
                 return
 
-    async def bring(self, ctx: Context[Any], id: str, doc: Document, remote_id: str | None) -> str:
-        """Create or change it there; its id there. What the owner refuses for good is logged, not tried again."""
+    async def bring(
+        self, ctx: Context[Any], id: str, doc: Document, remote_id: str | None
+    ) -> tuple[str, Document | None]:
+        """Create or change it there; its id there, and what the owner answers. What the owner refuses for good is
+        logged, not tried again."""
         upstream, shown = ctx.upstream(self.owner.api.id), self.view.down(doc)
         collection = f"{self.owner.path}/{self.resource.path}"
         owned = self.resource.server_owned | self.form.read_only
@@ -176,19 +198,19 @@ class Push:
                 sent = {k: v for k, v in shown.items() if k not in owned or (k == "id" and self.form.kept_id)}
                 try:
                     made = await upstream.post(collection, sent, idempotency_key=f"{self.resource.name}/{id}")
-                    return str((made or {}).get("id") or id)
+                    return str((made or {}).get("id") or id), made
                 except UpstreamError as e:
                     if e.upstream_status != 409:
                         raise
                     remote_id = id  # brought before, and not noted
             kept = owned | self.form.create_only | {"@type", "@baseType", "@schemaLocation"}
             change = {k: v for k, v in shown.items() if k not in kept}
-            await upstream.patch((*collection.split("/"), remote_id), change)
+            return remote_id, await upstream.patch((*collection.split("/"), remote_id), change)
         except UpstreamError as e:
             if e.upstream_status is None or e.upstream_status >= 500 or e.upstream_status in (401, 403, 408, 425, 429):
                 raise  # later
             log.error("%s refuses %s %s: %s", self.owner.api.id, self.resource.name, id, e)
-        return remote_id or f"refused:{new_id()}"
+        return remote_id or f"refused:{new_id()}", None
 
     async def remove(self, ctx: Context[Any], remote_id: str) -> None:
         try:

@@ -195,7 +195,7 @@ def interest(text: str) -> Interest:
         try:
             return Interest(Query(expression=jsonpath.parse(decoded)))
         except jsonpath.JsonPathError as e:
-            raise TmfError(f"query: {e}", status=e.status, attribute="query") from e
+            raise BadRequest(f"query: {e}", attribute="query") from e
     try:
         parsed = parse(text, anything)
     except TmfError as e:

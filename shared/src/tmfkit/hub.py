@@ -16,7 +16,9 @@ from tmfkit.event import interest
 from tmfkit.http import Receive, Scope, Send
 from tmfkit.network import Callbacks
 from tmfkit.security import allowed
+from tmfkit.subscription import EventSubscriptionInput, HubCreate
 from tmfkit.types import Document
+from tmfkit.write import normal
 
 MAX_BYTES = 2048
 """Of callback and query together: PostgreSQL's unique index over them holds no more than a third of a page."""
@@ -59,7 +61,7 @@ class HubEndpoint:
         http.media_type(scope, (http.JSON_MEDIA,))
         sent = http.parsed(await http.body(scope, receive, self.ctx.settings.max_body_bytes))
         callback, query, append = await self._checked(sent)
-        doc: Document = {k: v for k, v in sent.items() if k not in ("id", "href")}
+        doc: Document = {k: v for k, v in sent.items() if k not in ("id", "href") and v is not None}
         if self.version != "v4":
             doc.setdefault("@type", "Hub")
         id = new_id()
@@ -91,15 +93,8 @@ class HubEndpoint:
     async def _checked(self, sent: Any) -> tuple[str, str, bool]:
         if not isinstance(sent, dict):
             raise BadRequest("a hub registration is a JSON object")
-        callback = sent.get("callback")
-        if not isinstance(callback, str) or not callback:
-            raise BadRequest("callback is mandatory: the address to post events to", attribute="callback")
-        query = sent.get("query") or ""
-        if not isinstance(query, str):
-            raise BadRequest("query is a text", attribute="query")
-        append = sent.get(APPEND, False)
-        if not isinstance(append, bool):
-            raise BadRequest(f"{APPEND} is true or false", attribute=APPEND)
+        known = normal(EventSubscriptionInput if self.version == "v4" else HubCreate, sent)
+        callback, query, append = known["callback"], known.get("query", ""), known.get(APPEND, False)
         sizes = {"callback": len(callback.encode()), "query": len(query.encode())}
         if sum(sizes.values()) > MAX_BYTES:
             longer = max(sizes, key=lambda name: sizes[name])

@@ -44,13 +44,12 @@ MAX_INDEX = 1_000_000
 
 
 class JsonPathError(ValueError):
-    """`status` 400: no JSONPath; 501: JSONPath outside of the subset. `position` counts from zero."""
+    """No JSONPath, or JSONPath outside of the subset: `reason` tells. `position` counts from zero."""
 
-    def __init__(self, reason: str, position: int = 0, status: int = 400) -> None:
+    def __init__(self, reason: str, position: int = 0) -> None:
         super().__init__(f"{reason} at character {position + 1}")
         self.reason = reason
         self.position = position
-        self.status = status
 
 
 class _Absent:
@@ -112,7 +111,7 @@ def parse(text: str) -> Expression:
 
     Also read: `[?(@size==300)]` without the dot, as in the published files (yet @type, @baseType, @schemaLocation and
     @referredType are the attributes of that name), `[?@.a]` without parentheses (RFC 9535), `['name']`, `/pattern/i`.
-    Errors: JsonPathError 400 for what is no JSONPath, 501 for functions, scripts, slices, `..` and `.*`.
+    Errors: JsonPathError for what is no JSONPath, and for functions, scripts, slices, `..` and `.*`.
     """
     if len(text) > MAX_CHARS:
         raise JsonPathError(f"longer than {MAX_CHARS} characters", MAX_CHARS)
@@ -141,8 +140,8 @@ class _Reader:
         self.depth = 0
         self.clauses = 0
 
-    def fail(self, reason: str, at: int | None = None, status: int = 400) -> JsonPathError:
-        return JsonPathError(reason, self.at if at is None else at, status)
+    def fail(self, reason: str, at: int | None = None) -> JsonPathError:
+        return JsonPathError(reason, self.at if at is None else at)
 
     def expected(self, what: str) -> JsonPathError:
         found = self.text[self.at : self.at + 1]
@@ -168,7 +167,7 @@ class _Reader:
         if not steps:
             raise self.expected("an attribute or a filter")
         if isinstance(steps[0], Index):
-            raise self.fail("a place in the collection is not supported", status=501)
+            raise self.fail("a place in the collection is not supported")
         self.blank()
         if self.at < len(self.text):
             raise self.expected("the end of the filter")
@@ -181,7 +180,7 @@ class _Reader:
             next_char = self.text[self.at : self.at + 1]
             if next_char not in (".", "["):
                 if next_char == "(" and steps and isinstance(steps[-1], Member):
-                    raise self.fail(f"the function {steps[-1].name} is not supported", status=501)
+                    raise self.fail(f"the function {steps[-1].name} is not supported")
                 return tuple(steps)
             if len(steps) == MAX_STEPS:
                 raise self.fail(f"more than {MAX_STEPS} steps")
@@ -195,7 +194,7 @@ class _Reader:
 
     def supported(self) -> None:
         if _UNSUPPORTED.match(self.text, self.at):
-            raise self.fail("scripts, slices, unions, places from the end, '..' and '.*' are not supported", status=501)
+            raise self.fail("scripts, slices, unions, places from the end, '..' and '.*' are not supported")
 
     def name(self) -> str:
         self.blank()
@@ -279,12 +278,12 @@ class _Reader:
         if op == "=~":
             return Match(path, self.pattern())
         if self.text.startswith(("@", "$"), self.at):
-            raise self.fail("comparing two attributes is not supported", status=501)
+            raise self.fail("comparing two attributes is not supported")
         return Comparison(path, op, self.literal())
 
     def mirrored(self) -> Test:
         if self.text.startswith("$", self.at):
-            raise self.fail("the whole document inside of a filter is not supported", status=501)
+            raise self.fail("the whole document inside of a filter is not supported")
         at = self.at
         value = self.literal()
         op = self.operator()
@@ -328,7 +327,7 @@ class _Reader:
     def no_function(self) -> None:
         name = _NAME.match(self.text, self.at)
         if name is not None and self.text.startswith("(", name.end()):
-            raise self.fail(f"the function {name[0]} is not supported", status=501)
+            raise self.fail(f"the function {name[0]} is not supported")
 
     def number(self, text: str, at: int, whole: bool) -> int | float:
         """A number that keeps its value on the way through JSON into PostgreSQL's numeric."""

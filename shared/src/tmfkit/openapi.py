@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 from pydantic.json_schema import JsonSchemaMode
 
 from tmfkit.event import ENVELOPES
+from tmfkit.http import JSON_PATCH
 from tmfkit.openapi_schemas import REF as REF
-from tmfkit.openapi_schemas import as_merged, reference, schemas_of, with_read_only
+from tmfkit.openapi_schemas import as_merged, reference, schemas_of, used, with_read_only
+from tmfkit.query import ALWAYS, ALWAYS_V4
 from tmfkit.resource import Resource
+from tmfkit.subscription import EventSubscription, EventSubscriptionInput, Hub, HubCreate
 from tmfkit.types import TmfModel
-from tmfkit.write import Form
+from tmfkit.versions import Unsure, unsure
+from tmfkit.write import IMMUTABLE, MAX_BULK, Form
 
 ERRORS = {
     "400": "The request is not valid; the attribute at fault is named",
@@ -44,43 +49,12 @@ class ErrorV5(Error):
     at_type: Annotated[str, Field(alias="@type")]
 
 
-class EventSubscription(BaseModel):
-    """Who wants to hear which events, and where."""
-
-    id: str
-    callback: str
-    query: str | None = None
-
-
-class EventSubscriptionInput(BaseModel):
-    """A registration."""
-
-    callback: str
-    query: str | None = None
-
-
-class Hub(TmfModel):
-    """Who wants to hear which events, and where."""
-
-    at_type: Annotated[str, Field(alias="@type")]
-    id: str
-    href: str
-    callback: str
-    query: str | None = None
-
-
-class HubCreate(TmfModel):
-    """A registration."""
-
-    callback: str
-    query: str | None = None
-
-
 class JsonPatchOperation(BaseModel):
     """One operation of RFC 6902 or of JSON Patch Query."""
 
-    op: str
+    op: Literal["add", "remove", "replace", "move", "copy", "test"]
     path: str
+    at_from: Annotated[str | None, Field(alias="from")] = None
     value: Any = None
 
 
@@ -99,7 +73,11 @@ def document(
             models.append((form.create_model, "validation"))
         if "patch" in form.resource.operations:
             models.append((form.update_model, "validation"))
-    schemas, names = schemas_of(models, [form.view.model for form in forms])
+    lacking: Unsure = defaultdict(set)
+    for form in forms:
+        for model, attributes in unsure(form.resource).items():
+            lacking[model] |= attributes
+    schemas, names = schemas_of(models, "_Create" if v4 else "_FVO", lacking)
     enveloped = schemas.pop(names[envelope, "serialization"])
     for plain, model in (("Error", error), ("Hub_FVO", registration)):
         mode: JsonSchemaMode = "serialization" if model is error else "validation"
@@ -120,6 +98,7 @@ def document(
                 form.resource, kind, reference(names[form.view.model, "serialization"]), enveloped, v4
             )
             webhooks[event[0].lower() + event[1:]] = {"post": _notified(event, v4)}
+    schemas[PARTIAL] = _partial(v4)
     told = reference(names[hub, "serialization"])
     given = names[registration, "validation"]
     paths["/hub"] = {
@@ -138,32 +117,67 @@ def document(
         "paths": {p: paths[p] for p in sorted(paths)},
         "webhooks": {w: webhooks[w] for w in sorted(webhooks)},
         "components": {
-            "schemas": {k: schemas[k] for k in sorted(schemas)},
+            "schemas": used(schemas, [paths, webhooks, _failed()]),
+            "responses": _failed(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
         "security": [{"bearer": []}],
     }
 
 
+def own(document: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's document of a component's own routes, with the errors that are really answered."""
+    schemas, _ = schemas_of([(Error, "serialization")], "_FVO")
+    kept = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        kept.pop(name, None)
+    kept |= schemas
+    document["components"]["responses"] = _failed()
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation["responses"].pop("422", None)
+            operation["responses"] |= _failures()
+    return document
+
+
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+PARTIAL = "Selection"
 
 
-def _parameter(name: str, kind: str, text: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": kind}}
+def _partial(v4: bool) -> dict[str, Any]:
+    """What an answer is where `fields` was given: TMF630 part 1 section 4.3."""
+    always = ALWAYS_V4 if v4 else ALWAYS
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in always},
+        "required": list(always),
+        "description": "What is answered where `fields` is given: the attributes asked for, and those of the identity",
+    }
 
 
-_FIELDS = _parameter("fields", "string", "Attributes to return, comma separated, dotted; none for the identity alone")
+def _parameter(name: str, text: str, kind: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": kind, **more}}
+
+
+_FIELDS = _parameter(
+    "fields",
+    "Attributes to return, comma separated, dotted; none for the identity alone",
+    "string",
+    format="attribute-names",
+)
 _PAGING = [
     _FIELDS,
-    _parameter("offset", "integer", "Index of the first resource to return"),
-    _parameter("limit", "integer", "Number of resources to return"),
-    _parameter("sort", "string", "Attributes to sort by, comma separated, - for descending"),
-    _parameter("filter", "string", "JSONPath condition; plain conditions are given as attribute=value"),
+    _parameter("offset", "Index of the first resource to return", "integer", minimum=0),
+    _parameter("limit", "Number of resources to return", "integer", minimum=0),
+    _parameter("sort", "Attributes to sort by, comma separated, - for descending", "string", format="attribute-order"),
+    _parameter(
+        "filter", "JSONPath condition; plain conditions are given as attribute=value", "string", format="jsonpath"
+    ),
 ]
 
 
 def _paths(form: Form, names: Mapping[Any, str]) -> dict[str, Any]:
-    shown = reference(names[form.view.model, "serialization"])
+    shown = {"anyOf": [reference(names[form.view.model, "serialization"]), reference(PARTIAL)]}
     resource, have = form.resource, form.resource.operations
     name, path = resource.name, f"/{resource.path}"
     collection: dict[str, Any] = {}
@@ -184,6 +198,7 @@ def _paths(form: Form, names: Mapping[Any, str]) -> dict[str, Any]:
             parameters=[_FIELDS],
             body=names[form.create_model, "validation"],
         )
+        collection["patch"] = _bulk(form, names)
     if "retrieve" in have:
         one["get"] = _operation(f"retrieve{name}", f"Retrieve a {name} by id", "200", shown, parameters=[_FIELDS])
     if "patch" in have:
@@ -210,6 +225,23 @@ def _paths(form: Form, names: Mapping[Any, str]) -> dict[str, Any]:
     return out
 
 
+def _bulk(form: Form, names: Mapping[Any, str]) -> dict[str, Any]:
+    """Many resources created in one request: TMF630 part 1, PATCH of a collection."""
+    one = {
+        "type": "object",
+        "properties": {
+            "op": {"const": "add"},
+            "path": {"enum": ["/", "/-", ""]},
+            "value": reference(names[form.create_model, "validation"]),
+        },
+        "required": ["op", "path", "value"],
+    }
+    made = {"type": "array", "items": reference(names[form.view.model, "serialization"])}
+    operation = _operation(f"createMany{form.resource.name}", f"Create several {form.resource.name}", "200", made)
+    body = {"schema": {"type": "array", "minItems": 1, "maxItems": MAX_BULK, "items": one}}
+    return {**operation, "requestBody": {"required": True, "content": {JSON_PATCH: body}}}
+
+
 def _operation(
     operation_id: str,
     summary: str,
@@ -222,11 +254,10 @@ def _operation(
     success: dict[str, Any] = {"description": "Done" if status != "200" else "What was asked for"}
     if schema is not None:
         success["content"] = {"application/json": {"schema": schema}}
-    error = {"application/json": {"schema": reference("Error")}}
     out: dict[str, Any] = {
         "operationId": operation_id,
         "summary": summary,
-        "responses": {status: success, **{s: {"description": d, "content": error} for s, d in ERRORS.items()}},
+        "responses": {status: success, **_failures()},
     }
     if parameters:
         out["parameters"] = parameters
@@ -234,6 +265,19 @@ def _operation(
         content = {"application/json": {"schema": reference(body)}}
         out["requestBody"] = {"required": True, "content": content}
     return out
+
+
+def _failures() -> dict[str, Any]:
+    return {status: {"$ref": f"#/components/responses/{_response(status)}"} for status in ERRORS}
+
+
+def _response(status: str) -> str:
+    return "OtherError" if status == "default" else f"Error{status}"
+
+
+def _failed() -> dict[str, Any]:
+    content = {"application/json": {"schema": reference("Error")}}
+    return {_response(status): {"description": text, "content": content} for status, text in ERRORS.items()}
 
 
 def _notified(event: str, v4: bool) -> dict[str, Any]:
@@ -266,7 +310,7 @@ def _server_owned(form: Form, schemas: dict[str, Any], names: Mapping[Any, str])
     shown = schemas[names[form.view.model, "serialization"]]
     owned = form.resource.server_owned | form.read_only
     given = owned if form.view.version == "v4" else owned - {"id"}  # v5 takes an id on POST
-    for model, what in ((form.create_model, given), (form.update_model, owned)):
+    for model, what in ((form.create_model, given), (form.update_model, owned | IMMUTABLE)):
         name = names.get((model, "validation"))
         if name is not None:
             with_read_only(schemas[name], shown, what)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic_core.core_schema import IntSchema, ModelSchema
 
 from tmfkit.base import FORMS, OTHER
 
@@ -24,18 +26,44 @@ Schema = dict[str, Any]
 Models = Iterable[tuple[type[BaseModel], JsonSchemaMode]]
 
 
-def schemas_of(models: Models, answers: Iterable[type[BaseModel]]) -> tuple[dict[str, Schema], dict[Any, str]]:
+def schemas_of(
+    models: Models, requests: str, unsure: Mapping[type[BaseModel], Set[str]] = MappingProxyType({})
+) -> tuple[dict[str, Schema], dict[Any, str]]:
     """The schemas of models by name, and the name of the schema of each (model, mode). Of the schemas of one model for
-    both modes that are not the same, that of `answers` has the plain name."""
-    shown = {f"{model.__name__}-Output" for model in answers}
-    refs, definitions = models_json_schema(list(models), ref_template=REF)
+    both modes that are not the same, that of answers has the plain name, the other one ends with `requests`. `unsure`:
+    what an answer may lack."""
+
+    class Told(GenerateJsonSchema):
+        def model_schema(self, schema: ModelSchema) -> Schema:
+            told = super().model_schema(schema)
+            lacking = unsure.get(schema["cls"], ()) if self.mode == "serialization" else ()
+            if required := [name for name in told.get("required", ()) if name not in lacking]:
+                told["required"] = required
+            else:
+                told.pop("required", None)
+            return told
+
+        def int_schema(self, schema: IntSchema) -> Schema:
+            return {"minimum": -(2**63), "maximum": 2**63 - 1} | super().int_schema(schema)
+
+    refs, definitions = models_json_schema(list(models), ref_template=REF, schema_generator=Told)
     schemas: dict[str, Schema] = definitions.get("$defs", {})
     names = {key: str(told["$ref"]).removeprefix(PREFIX) for key, told in refs.items()}
-    for renamed in (_short, _united, lambda s: {n: n.removesuffix("-Output") for n in s if n in shown}):
-        to = renamed(schemas)
-        schemas = {to.get(name, name): _renamed(schema, to) for name, schema in schemas.items()}
-        names = {key: to.get(name, name) for key, name in names.items()}
-    return _with_choices(schemas), names
+    for step in (_short, _united):
+        schemas, names = _rename(schemas, names, step(schemas))
+    schemas = _with_choices(schemas)
+    ends = {"-Output": "", "-Input": requests}
+    to = {n: n.removesuffix(old) + new for n in schemas for old, new in ends.items() if n.endswith(old)}
+    return _rename(schemas, names, {old: new for old, new in to.items() if new not in schemas})
+
+
+def _rename(
+    schemas: Mapping[str, Schema], names: Mapping[Any, str], to: Mapping[str, str]
+) -> tuple[dict[str, Schema], dict[Any, str]]:
+    return (
+        {to.get(name, name): _renamed(schema, to) for name, schema in schemas.items()},
+        {key: to.get(name, name) for key, name in names.items()},
+    )
 
 
 def reference(name: str) -> Schema:
@@ -45,6 +73,22 @@ def reference(name: str) -> Schema:
 def target(schema: Schema) -> str:
     """The name of the schema that a reference is to."""
     return str(schema["$ref"]).removeprefix(PREFIX)
+
+
+def used(schemas: Mapping[str, Schema], by: list[Any]) -> dict[str, Schema]:
+    """The schemas that are referred to, also by one another, in a stable order."""
+    found: set[str] = set()
+    waiting: list[Any] = [*by]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, str) and part.startswith(PREFIX) and (name := part.removeprefix(PREFIX)) not in found:
+            found.add(name)
+            waiting.append(schemas[name])
+    return {name: schemas[name] for name in sorted(found)}
 
 
 def _short(schemas: Mapping[str, Schema]) -> dict[str, str]:
@@ -77,6 +121,8 @@ def _renamed(part: Any, to: Mapping[str, str]) -> Any:
         if isinstance(ref := part.get("$ref"), str):
             name = ref.removeprefix(PREFIX)
             out["$ref"] = PREFIX + to.get(name, name)
+        if "mapping" in part and "propertyName" in part:
+            out["mapping"] = {k: PREFIX + to.get(n := v.removeprefix(PREFIX), n) for k, v in part["mapping"].items()}
         return out
     return [_renamed(one, to) for one in part] if isinstance(part, list) else part
 
@@ -101,11 +147,13 @@ def _with_choices(schemas: Mapping[str, Schema]) -> dict[str, Schema]:
         base[itself] = re.sub(r"(?=-|$)", "Base", itself, count=1)
         forms = {name: ref["$ref"] for name, ref in told.items() if name != OTHER}
         forms.setdefault(itself.split("-")[0].removesuffix("Value"), PREFIX + base[itself])
-        choices[itself] = {
+        way = next((m[0] for ref in forms.values() if (m := re.search(r"-(Input|Output)$", ref))), "")
+        name = itself if itself.endswith(way) else itself + way
+        choices[name] = {
             "anyOf": [*part["anyOf"][:-1], {"$ref": PREFIX + base[itself]}],
             "discriminator": {"propertyName": "@type", "mapping": dict(sorted(forms.items()))},
         }
-        return reference(itself)
+        return reference(name)
 
     rest = {base.get(name, name): schema for name, schema in found(schemas).items()}
     for choice in choices.values():
@@ -148,7 +196,8 @@ def as_merged(schemas: dict[str, Schema], name: str, suffix: str) -> None:
             made[inner] = inner
             if not _requires(schemas, inner, set()):
                 return inner
-            made[inner] = inner + suffix if inner + suffix not in schemas else f"{inner}Value{suffix}"
+            plain = inner.removesuffix("_FVO").removesuffix("_Create")
+            made[inner] = plain + suffix if plain + suffix not in schemas else f"{plain}Value{suffix}"
             copy_: Schema = {k: v for k, v in schema.items() if k != "required"}
             if "properties" in schema:
                 copy_["properties"] = {k: merged(v) for k, v in schema["properties"].items()}

@@ -47,6 +47,8 @@ SYMBOLS = {
 NEGATIVE = frozenset({"ne", "nin"})
 MAX_QUERY_CHARS = 8192
 MAX_CONDITIONS = 256
+MAX_OFFSET = 2**31
+"""What is beyond is beyond any collection too."""
 MAX_REGEX_CHARS = 200
 
 _CONDITION = re.compile(r"^([@\w.\-:/]+?)\s*(>=|<=|==|=~|\*=|!=|>|<|=)(.*)$", re.S)
@@ -144,7 +146,7 @@ def parse(raw: str, names: Names, *, default_limit: int = 100, max_limit: int = 
             elif name == "limit":
                 limit = min(_count(name, text), max_limit)
             elif name == "filter":
-                expression = _expression(text)
+                expression = _expression(text) if text.strip() else None
             continue
         alternatives: list[Filter] = []
         last = ""
@@ -178,13 +180,13 @@ def _split(decoded: str) -> tuple[str, str, str]:
 
 
 def _count(name: str, text: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", text):
+    if not re.fullmatch(r"\d{1,300}", text):
         raise bad_query(f"{name} must be a non-negative integer", name)
-    return int(text)
+    return min(int(text), MAX_OFFSET)
 
 
 def parse_fields(text: str) -> tuple[str, ...]:
-    """`none` gives only the identity; unknown names are ignored later, as TMF630 asks. Errors: TmfError 400, 501."""
+    """`none` gives only the identity; unknown names are ignored later, as TMF630 asks. Errors: TmfError 400."""
     depth, start, out = 0, 0, []
     for i, c in enumerate(text + ","):
         depth += (c in "[(") - (c in ")]")
@@ -198,7 +200,7 @@ def parse_fields(text: str) -> tuple[str, ...]:
             try:
                 jsonpath.parse(wanted)
             except jsonpath.JsonPathError as e:
-                raise TmfError(f"fields: {e}", status=e.status, attribute="fields") from e
+                raise bad_query(f"fields: {e}", "fields") from e
     return tuple(f for f in out if f and f != "none")
 
 
@@ -206,6 +208,8 @@ def _sort(segment: str, names: Names) -> tuple[tuple[Path, bool], ...]:
     keys = []
     for part in unquote_plus(segment.split("=", 1)[1]).split(","):
         text = part.strip()
+        if not text:
+            continue
         name = text.lstrip("+-")
         path = names(name) if name else None
         if path is None:
@@ -220,7 +224,7 @@ def _expression(text: str) -> jsonpath.Expression:
     try:
         return jsonpath.parse(text)
     except jsonpath.JsonPathError as e:
-        raise TmfError(f"filter: {e}", status=e.status, attribute="filter") from e
+        raise bad_query(f"filter: {e}", "filter") from e
 
 
 def _filter(name: str, op: str, text: str, names: Names) -> Filter:
@@ -244,9 +248,18 @@ def values(path: Path, op: str, text: str, name: str) -> tuple[Any, ...]:
             raise bad_query(f"{op} needs a text attribute, {name} is a {path.kind}", name)
         return tuple(_pattern(op, t, name) for t in _alternatives(text, op))
     parts = _alternatives(text, op)
+    if path.kind in ("number", "boolean", "instant"):
+        parts = [_unquoted(t) for t in parts]
+    elif op in ("eq", "in"):
+        parts = [meant for t in parts for meant in dict.fromkeys((t, _unquoted(t)))]
     if op == "between" and len(parts) != 2:
         raise bad_query(f"{name}.between needs two values", name)
     return tuple(_value(path.kind, t, name) for t in parts)
+
+
+def _unquoted(text: str) -> str:
+    """Without the quotation marks that TM Forum's own kits put around values; of a text both forms are meant."""
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def _alternatives(text: str, op: str) -> list[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import orjson
 
@@ -27,16 +27,28 @@ from tmfkit.errors import (
     Unprocessable,
 )
 from tmfkit.http import Receive, Scope, Send
-from tmfkit.query import ALWAYS, ALWAYS_V4, RESERVED, parse, parse_fields, project
+from tmfkit.query import (
+    ALWAYS,
+    ALWAYS_V4,
+    NEGATIVE,
+    RESERVED,
+    Filter,
+    Path,
+    Query,
+    Step,
+    parse,
+    parse_fields,
+    project,
+)
 from tmfkit.resource import Resource
 from tmfkit.security import allowed
 from tmfkit.store import Row, Store, missing
 from tmfkit.types import Document, Monitor
 from tmfkit.versions import View
-from tmfkit.write import Form
+from tmfkit.write import MAX_BULK, Form
 
+HREF, ID = (Path((Step(name, False),), "text") for name in ("href", "id"))
 PATCH_MEDIA = (http.JSON_MEDIA, http.MERGE_PATCH, http.JSON_PATCH, http.JSON_PATCH_QUERY)
-MAX_BULK = 1000
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,26 @@ class Page:
                 links.append(to(self.offset + self.limit, "next"))
             links.append(to(max(0, (self.total - 1) // self.limit * self.limit), "last"))
         return ", ".join(links)
+
+
+def by_id(query: Query, base: str) -> Query:
+    """What is asked of `href` asked of `id`: an href is not stored, it is the collection's address and the id.
+
+    An href is compared as a whole, as an address or as its path. One of something else is nobody's here.
+    """
+    groups = tuple(tuple(_of_id(f, base) if f.path == HREF else f for f in group) for group in query.groups)
+    sort = tuple((ID if path == HREF else path, descending) for path, descending in query.sort)
+    return replace(query, groups=groups, sort=sort)
+
+
+def _of_id(f: Filter, base: str) -> Filter:
+    if f.op not in ("eq", "in", *NEGATIVE, "isnull"):
+        raise BadRequest(f"href cannot be asked for with {f.op}", attribute="href")
+    if f.op == "isnull":
+        return replace(f, path=ID)
+    starts = (f"{base}/", f"{urlsplit(base).path}/")
+    found = (next((value.removeprefix(s) for s in starts if value.startswith(s)), "") for value in f.values)
+    return replace(f, path=ID, values=tuple(unquote(id) for id in found))  # no document has an empty id
 
 
 class Served(Protocol):
@@ -142,7 +174,7 @@ class Endpoint:
     # --- reading ---
 
     async def list_(self, scope: Scope, send: Send, base: str, raw_query: str) -> None:
-        query = self.view.query(parse(raw_query, self.names, **self.limits))
+        query = self.view.query(by_id(parse(raw_query, self.view.names, **self.limits), base))
         rows, total = await self.ctx.store(self.resource.model).page(query)
         content = ("[" + ",".join([self.shown(r, base, query.fields) for r in rows]) + "]").encode()
         page = Page(query.offset, query.limit or 0, len(rows), total)
@@ -153,11 +185,6 @@ class Endpoint:
         ]
         partial = page.partial and rows and self.ctx.settings.partial_content
         await http.respond(send, 206 if partial else 200, content, headers, head=scope["method"] == "HEAD")
-
-    def names(self, dotted: str) -> Any:
-        if dotted == "href":
-            return None
-        return self.view.names(dotted)
 
     async def retrieve(self, scope: Scope, send: Send, base: str, id: str, raw_query: str) -> None:
         row = await self.ctx.store(self.resource.model).row(id)
@@ -282,9 +309,8 @@ class Endpoint:
             try:
                 docs.append(self.form.created(operation.get("value"), now))
             except TmfError as e:
-                raise TmfError(
-                    e.message, status=e.status, attribute=f"[{i}].value.{e.attribute or ''}".rstrip(".")
-                ) from e
+                reason = (e.message or "").removeprefix(f"{e.attribute}: ")
+                raise TmfError(reason, status=e.status, attribute=f"[{i}].value.{e.attribute or ''}".rstrip(".")) from e
         if self.resource.refers:
             for doc in docs:
                 await references.check(self.ctx, self.resource.refers, doc)

@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from tmfkit.errors import BadRequest, NotSupported
+from tmfkit.base import forms_of
+from tmfkit.errors import BadRequest
 from tmfkit.jsonpath_tree import And, Expression, Filter, Member, Not, Or, Step, Steps, Test
 from tmfkit.patch import changed
 from tmfkit.query import Names, Path, Query, model_fields, names_of, unwrapped
@@ -24,6 +25,7 @@ from tmfkit.resource import Resource
 from tmfkit.types import Document, Entity, Related, StoredAs
 
 MOST_COMPARED = 10_000
+Unsure = dict[type[BaseModel], set[str]]
 PARTY_TYPES = frozenset({"Individual", "Organization", "Party"})
 
 
@@ -251,6 +253,56 @@ def _ref_type(inner: str, ref: Document) -> str:
     return {"entity": "EntityRef", "place": "PlaceRef", "channel": "ChannelRef"}.get(inner, "EntityRef")
 
 
+def unsure(resource: Resource) -> Unsure:
+    """Attributes that one version demands and the other does not, by model: an answer may lack them, as a client of the
+    other version did not have to say them."""
+    found: Unsure = defaultdict(set)
+    if resource.v4 is not None:
+        _compare(resource.v4, resource.model, found, set())
+    return found
+
+
+def _compare(old: type[BaseModel], new: type[BaseModel], found: Unsure, seen: set[Any]) -> None:
+    if old is new or (old, new) in seen:
+        return
+    seen.add((old, new))
+    for one, other in [(old, form) for form in forms_of(new).values()] + [(f, new) for f in forms_of(old).values()]:
+        _compare(one, other, found, seen)
+    new_fields, demanded = model_fields(new), set()
+    for name, info in model_fields(old).items():
+        renamed = next((m for m in info.metadata if isinstance(m, StoredAs)), None)
+        target = new_fields.get(renamed.name if renamed else name)
+        if info.is_required() and (target is None or not target.is_required()):
+            found[old].add(name)
+        if target is None:
+            continue
+        if info.is_required():
+            demanded.add(renamed.name if renamed else name)
+        inside = unwrapped(info.annotation)[0], unwrapped(target.annotation)[0]
+        if not all(map(_model, inside)):
+            continue
+        if (renamed and renamed.down) or issubclass(inside[1], Related) != issubclass(inside[0], Related):
+            flat_id = model_fields(inside[0]).get("id")
+            sure = {"id"} if flat_id is not None and flat_id.is_required() else set()
+            for model in inside:
+                _all_unsure(model, sure, found, seen)
+        else:
+            _compare(*inside, found, seen)
+    found[new] |= {name for name, info in new_fields.items() if info.is_required() and name not in demanded}
+
+
+def _all_unsure(model: type[BaseModel], sure: set[str], found: Unsure, seen: set[Any]) -> None:
+    """Where the two versions have another shape, at most the identity is sure."""
+    if model in seen:
+        return
+    seen.add(model)
+    fields = model_fields(model)
+    found[model] |= {name for name, info in fields.items() if info.is_required() and name not in sure}
+    below = [unwrapped(info.annotation)[0] for info in fields.values()]
+    for inner in (*filter(_model, below), *forms_of(model).values()):
+        _all_unsure(inner, sure, found, seen)
+
+
 @dataclass(frozen=True)
 class View:
     """A resource as one API version shows it."""
@@ -275,7 +327,7 @@ class View:
         return after if self.shape is None else self.shape.merge(stored, before, after)
 
     def query(self, query: Query) -> Query:
-        """A query whose JSONPath speaks of this version, as one of the stored document. Errors: TmfError 400, 501."""
+        """A query whose JSONPath speaks of this version, as one of the stored document. Errors: TmfError 400."""
         if self.shape is None or query.expression is None:
             return query
         return replace(query, expression=Expression(_stored_steps(Turn("", shape=self.shape), query.expression.steps)))
@@ -337,7 +389,7 @@ def _stored_steps(turn: Turn | None, steps: Steps) -> Steps:
                 raise BadRequest(f"filter: this version has no attribute {name!r}", attribute="filter")
             turn = turn.shape.turns.get(name)
             if turn and turn.opaque:
-                raise NotSupported(f"filter: {name!r} cannot be asked for in this version", attribute="filter")
+                raise BadRequest(f"filter: {name!r} cannot be asked for in this version", attribute="filter")
             out.append(Member(turn.stored) if turn else step)
         else:
             out.append(step)

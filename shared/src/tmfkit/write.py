@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, datetime
 from functools import cache, cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tmfkit import patch
-from tmfkit.base import form_of, forms_of
+from tmfkit.base import form_of, forms_of, fractions_refused
 from tmfkit.errors import BadRequest, Conflict, TmfError, from_validation
 from tmfkit.http import JSON_PATCH, JSON_PATCH_QUERY
 from tmfkit.query import Path, leaves, model_fields, names_of, unwrapped
@@ -22,6 +24,10 @@ from tmfkit.versions import View
 
 MAX_INDEXED_BYTES = 2600
 """PostgreSQL's B-tree holds no entry larger than a third of a page, less what it needs itself."""
+ClientId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
+"""An id that a client gives, where it may (v5)."""
+MAX_BULK = 1000
+"""Resources that one request may create."""
 IMMUTABLE = frozenset({"id", "href", "@type", "@baseType", "@schemaLocation"})
 
 
@@ -47,7 +53,8 @@ class Form:
     def create_model(self) -> type[BaseModel]:
         """<Name>_FVO (v5) or <Name>_Create (v4): the model without what the server owns."""
         suffix = "_FVO" if self.view.version != "v4" else "_Create"
-        return self._derived(suffix, self.view.model, self.read_only | {"href"}, optional=frozenset({"id"}))
+        known = {"id": (ClientId | None, None)} if self.kept_id else {}
+        return self._derived(suffix, self.view.model, self.read_only | {"href", "id"}, frozenset(), known)
 
     @cached_property
     def update_model(self) -> type[BaseModel]:
@@ -70,9 +77,14 @@ class Form:
         return tuple(path for path in found if path is not None and path.kind in ("text", "any"))
 
     def _derived(
-        self, suffix: str, model: type[BaseModel], left_out: Set[str], optional: frozenset[str]
+        self,
+        suffix: str,
+        model: type[BaseModel],
+        left_out: Set[str],
+        optional: frozenset[str],
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> type[BaseModel]:
-        fields: dict[str, Any] = {}
+        fields: dict[str, Any] = dict(more)
         for name, info in model.model_fields.items():
             wire = info.alias or name
             if wire in left_out:
@@ -80,7 +92,8 @@ class Form:
             info = info._copy()
             annotation: Any = info.annotation
             if wire in optional:
-                annotation, info.default = annotation | None, None
+                annotation = annotation if info.is_required() else annotation | None
+                info.default = None
             fields[name] = (annotation, info)
         return create_model(
             self.resource.name + suffix,
@@ -106,8 +119,6 @@ class Form:
                 sent["id"] = id
         self._check_newer(sent)
         doc = self.view.up(normal(self.create_model, sent, text))
-        if id is not None:
-            check_id(id)
         doc.setdefault("@type", self.resource.name)
         lifecycle = self.resource.lifecycle
         if lifecycle:
@@ -178,7 +189,7 @@ class Form:
         owned = IMMUTABLE | self.resource.server_owned | self.read_only | self.create_only
         touched = patch.touched_server_owned(before, after, owned)
         if isinstance(sent, dict):
-            touched += [n for n in sent if n in owned and sent[n] is None and n not in touched]
+            touched += [n for n in sent if n in owned and sent[n] is None and n in before and n not in touched]
         if touched:
             raise BadRequest(f"{touched[0]} cannot be changed by a client", attribute=touched[0])
 
@@ -215,12 +226,39 @@ def normal(model: type[BaseModel], sent: Mapping[str, Any], text: bytes | None =
     """The document as it is stored: judged strictly, then as it was sent, but for nulls and instants without offset.
     `text` is the same as JSON."""
     text = text or orjson.dumps(sent)
+    judge = model.__pydantic_validator__.validate_json
     try:
-        model.__pydantic_validator__.validate_json(text, strict=True)
+        judge(text, strict=True)
     except ValidationError as e:
-        raise from_validation(e, sent) from e
+        sent = with_whole_numbers(sent, fractions_refused(e))
+        try:
+            judge(orjson.dumps(sent), strict=True)
+        except ValidationError:
+            raise from_validation(e, sent) from e
     document = without_nulls(sent) if b"null" in text else dict(sent)
     return tidy(form_of(model, document), document)
+
+
+def with_whole_numbers(sent: Mapping[str, Any], places: Iterable[tuple[int | str, ...]]) -> Document:
+    """The document with 8 where 8.0 was written, which JSON Schema holds for the same; whole numbers have 64 bits."""
+    changed = copy.deepcopy(dict(sent))
+    for place in places:
+        holder: Any = None
+        last, value = place[0], changed
+        for step in place:  # what leads no further is the name of an alternative that was tried
+            if not isinstance(value, dict | list):
+                break
+            holder, last, value = value, step, _inside(value, step)
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+            holder[last] = int(value)
+    return changed
+
+
+def _inside(holder: Any, step: int | str) -> Any:
+    """What is there, if anything."""
+    if isinstance(holder, dict):
+        return holder.get(step)
+    return holder[step] if isinstance(holder, list) and isinstance(step, int) and step < len(holder) else None
 
 
 def without_nulls(value: Any) -> Any:
@@ -307,11 +345,6 @@ def offset_given(text: str, name: str) -> str:
     except (ValueError, OverflowError):
         raise BadRequest(f"{text[:60]!r} is not an instant of RFC 3339", attribute=name) from None
     return at.isoformat().replace("+00:00", "Z")
-
-
-def check_id(id: Any) -> None:
-    if not isinstance(id, str) or not 0 < len(id) <= 255 or any(ord(c) < 32 for c in id):
-        raise BadRequest("an id is a text of 1 to 255 characters without control characters", attribute="id")
 
 
 def rfc3339(at: datetime) -> str:

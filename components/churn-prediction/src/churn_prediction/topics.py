@@ -165,7 +165,8 @@ def described(document: Document) -> Document:
                     operation["operationId"] += "OfTopic"
             item["parameters"] = [topic_id, *item.get("parameters", [])]
             paths[f"/topic/{{topicId}}/{name}{end}"] = item
-    del paths["/event"]["post"]
+    for method in ("post", "patch"):
+        del paths["/event"][method]
     schemas["Hub"] = Hub.model_json_schema()
     schemas["Hub_Create"] = Form(view(Resource(Hub), VERSION, VERSION)).create_model.model_json_schema()
     one = {"application/json": {"schema": reference("Hub")}}

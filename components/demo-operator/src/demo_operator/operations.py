@@ -36,7 +36,7 @@ class Order(BaseModel):
 
     phase: Literal["load", "live"]
     seed: int | None = Field(None, ge=0)
-    fault: Annotated[str, AfterValidator(_known_fault)] | None = Field(None, description=", ".join(FAULTS))
+    fault: Annotated[str, AfterValidator(_known_fault), Field(json_schema_extra={"enum": [*FAULTS]})] | None = None
     speed: float | None = Field(None, gt=0, description="simulated seconds per second")
 
 

@@ -13,7 +13,6 @@ from experience_management.domain import survey
 from experience_management.resources import SurveyInterval, SurveyMetric, SurveyResult
 from experience_management.settings import ExperienceSettings
 from tmfkit import Context, context, permit
-from tmfkit.errors import BadRequest
 
 API = "experienceManagement"
 LEVEL = 0.95
@@ -30,12 +29,10 @@ async def list_survey_result(
     request: Request,
     response: Response,
     ctx: Annotated[Context[ExperienceSettings], Depends(context)],
-    survey_name: Annotated[str | None, Query(alias="surveyName", description="name of the survey, mandatory")] = None,
+    survey_name: Annotated[str, Query(alias="surveyName", min_length=1, description="name of the survey")],
 ) -> list[SurveyResult]:
     """One result for each metric that the survey asked for, with its 95 % interval; none for an unknown survey."""
     permit(request, API, "surveyResult", "list")
-    if not survey_name:
-        raise BadRequest("the name of a survey is mandatory", attribute="surveyName")
     rows = await ctx.database.pool.fetch(
         "SELECT doc ->> 'metric' AS metric, (doc ->> 'rating')::int AS rating, count(*) AS n FROM survey_response"
         " WHERE doc @> $1::jsonb GROUP BY 1, 2 ORDER BY 1, 2",

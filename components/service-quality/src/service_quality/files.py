@@ -32,7 +32,10 @@ OWN_NAMES = {
 
 router = APIRouter(prefix=f"/tmf-api/{API}/v1", tags=[API])
 Ctx = Annotated[Context[ServiceQualitySettings], Depends(context)]
-MappingText = Annotated[str | None, Query(description="how the file's names become ours, as JSON")]
+MappingText = Annotated[
+    str | None,
+    Query(description="how the file's names become ours, as JSON", json_schema_extra={"format": "measurement-mapping"}),
+]
 _PM = TypeAdapter(pm_xml.PmMapping)
 
 

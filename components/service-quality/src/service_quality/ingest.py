@@ -194,7 +194,9 @@ def _value(line: bytes) -> Any:
 # --- out ---
 
 Text = Annotated[str | None, Query(description="one value, or several with commas")]
-Instant = Annotated[str | None, Query(description="RFC 3339 instant")]
+DATE_TIME = {"format": "date-time"}
+From = Annotated[str | None, Query(alias="from", description="instant, included", json_schema_extra=DATE_TIME)]
+To = Annotated[str | None, Query(description="instant, not included", json_schema_extra=DATE_TIME)]
 
 
 @router.get("/measurement", operation_id="listMeasurement", response_model=list[readings.Measurement])
@@ -204,8 +206,8 @@ async def list_measurements(
     resource: Text = None,
     service: Text = None,
     kpi: Text = None,
-    from_: Annotated[str | None, Query(alias="from", description="RFC 3339 instant, included")] = None,
-    to: Annotated[str | None, Query(description="RFC 3339 instant, not included")] = None,
+    from_: From = None,
+    to: To = None,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int | None, Query(ge=0, le=2**31)] = None,
 ) -> Response:
@@ -224,8 +226,8 @@ async def list_kpi_summaries(
     resource: Text = None,
     service: Text = None,
     kpi: Text = None,
-    from_: Annotated[str | None, Query(alias="from", description="RFC 3339 instant, included")] = None,
-    to: Annotated[str | None, Query(description="RFC 3339 instant, not included")] = None,
+    from_: From = None,
+    to: To = None,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int | None, Query(ge=0, le=2**31)] = None,
 ) -> Response:

@@ -84,7 +84,8 @@ class KpiSummary(BaseModel):
 
 def ndjson_and_json(model: type[BaseModel]) -> dict[str, Any]:
     """The request body of a batch for the OpenAPI file: an array, or one object per line."""
-    schema = model.model_json_schema()
+    other = {"description": "Any other row is refused by itself: `errors` of the answer tells why"}
+    schema = {"anyOf": [model.model_json_schema(), other]}
     return {
         "requestBody": {
             "required": True,

@@ -290,6 +290,28 @@ def dated(old: Document | None, new: Document) -> Document:
     return new
 
 
+def counted(old: Document | None, new: Document) -> Document:
+    """The number of affected services as it follows from their list, as far as nobody gave another.
+
+    TMF656 R18.5, Create service problem: its default is 0; the kit of that release expects it in every answer.
+    """
+    services = len(new.get("affectedService") or ())
+    if old is None:
+        new.setdefault("affectedNumberOfServices", services)
+    elif (
+        old.get("affectedNumberOfServices")
+        == new.get("affectedNumberOfServices")
+        == len(old.get("affectedService") or ())
+    ):
+        new["affectedNumberOfServices"] = services
+    return new
+
+
+def ruled(old: Document | None, new: Document) -> Document:
+    """What follows from the other attributes of a problem."""
+    return counted(old, dated(old, new))
+
+
 REFERENCES = ("problem", "ackProblem", "unackProblem", "parentProblem", "childProblem")
 
 
@@ -323,7 +345,7 @@ SERVICE_PROBLEM = Resource(
     index=("creationDate", "priority"),
     created="creationDate",
     updated="lastUpdate",
-    prepare=dated,
+    prepare=ruled,
     refers=(
         Reference("affectedService", "serviceInventory", _SERVICES),
         Reference("rootCauseService", "serviceInventory", _SERVICES),
