@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,24 @@ from urllib.parse import urlsplit
 import yaml
 
 from oda_ctk import contract as contracts
-from oda_ctk import report as reports
+from oda_ctk import options
 from oda_ctk import suite as suites
 from oda_ctk.check import REGISTRY
 from oda_ctk.contract import Contract
 from oda_ctk.exchange import Target, Unanswered
 from oda_ctk.openapi import from_openapi
-from oda_ctk.run import Choice, Report, run, to_stderr
+from oda_ctk.options import CannotRun as CannotRun
+from oda_ctk.run import Choice, Report, run
 from oda_ctk.session import Session
 
-CANNOT = 2
 
+class AsWritten(yaml.SafeLoader):
+    """YAML with instants left as texts: examples in OpenAPI files hold days that no month has."""
 
-class CannotRun(Exception):
-    """Why no judgement could be made."""
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,62 +40,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", help="v4, v5; found in the address where it is not given")
     parser.add_argument("--profile", choices=("core", "extended"), default="core")
     parser.add_argument(
-        "--header", action="append", default=[], metavar="'NAME: VALUE'", help="sent with every request"
-    )
-    parser.add_argument("--token", help="sent as a bearer token")
-    parser.add_argument(
         "--payloads", action="append", default=[], type=Path, metavar="FILE", help="a suite of your own"
     )
     parser.add_argument("--spec", type=Path, metavar="FILE", help="an OpenAPI file that is the contract")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.html, report.xml and report.json")
-    parser.add_argument("--failed-of", type=Path, metavar="FILE", help="only what failed according to a report.json")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="ID", help="only these checks; * and prefixes are fine"
-    )
-    parser.add_argument(
-        "--listener",
-        default="127.0.0.1",
-        metavar="HOST[:PORT]",
-        help="under which address the implementation reaches this machine",
-    )
-    parser.add_argument("--patience", type=float, default=10.0, metavar="S", help="how long an event is awaited")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="how long an answer is awaited")
-    parser.add_argument("--list", action="store_true", help="list the checks and end")
+    options.add(parser)
     parser.set_defaults(command=command)
 
 
 def command(given: argparse.Namespace) -> int:
     """Judge; the exit code."""
     if given.list:
-        for check in REGISTRY.checks.values():
-            told = check.clause.replace("{{", "{").replace("}}", "}")
-            mark = " (extended)" if check.profile == "extended" else ""
-            print(f"{check.id:32} {check.level:7} {told}{mark}\n{'':40} {check.title}")
+        options.listed(REGISTRY.checks)
         return 0
     try:
         session, report, choice = prepared(given)
     except (CannotRun, suites.BadSuite) as why:
-        print(f"ctk: {why}", file=sys.stderr)
-        return CANNOT
+        return options.cannot(why)
     run(session, choice, report)
-    if given.report:
-        reports.write(report, given.report)
-    _told(report, given.report)
-    return report.exit_code
-
-
-def _told(report: Report, folder: Path | None) -> None:
-    for level in ("MUST", "SHOULD"):
-        to_stderr(
-            f"{level}: {report.count('pass', level)} passed, {report.count('fail', level)} failed, "
-            f"{report.count('not applicable', level)} not applicable"
-        )
-    for line in report.not_deleted:
-        to_stderr(f"not deleted: {line}")
-    if report.left_behind:
-        to_stderr(f"{len(report.left_behind)} resources stay, since the API has no DELETE for them")
-    if folder:
-        to_stderr(f"report: {folder / 'report.html'}")
+    return options.told(report, given.report)
 
 
 def prepared(given: argparse.Namespace) -> tuple[Session, Report, Choice]:
@@ -102,22 +68,13 @@ def prepared(given: argparse.Namespace) -> tuple[Session, Report, Choice]:
         raise CannotRun(f"{given.url!r} is no http address")
     contract = _contract(given)
     suite = suites.shipped(contract.api, contract.version)
+    contract = replace(contract, api=contract.api or (given.api or "API").upper())  # not every file tells its number
     for file in given.payloads:
         suite = suites.read(file).over(suite)
     host, _, port = given.listener.partition(":")
-    headers = _headers(given)
+    headers = options.headers(given)
     base = found_base(given.url, contract, suite, headers, given.timeout)
-    pairs = None
-    if given.failed_of:
-        try:
-            pairs = reports.failures(given.failed_of)
-        except (OSError, ValueError, KeyError) as fault:
-            raise CannotRun(f"--failed-of: {fault}") from fault
-        if not pairs:
-            raise CannotRun(f"nothing failed according to {given.failed_of}")
-    unknown = [p for p in given.only if not any(Choice(only=(p,)).wants(c, "") for c in REGISTRY.checks.values())]
-    if unknown:
-        raise CannotRun(f"no check is called {', '.join(unknown)}; --list names them")
+    choice = options.choice(given, REGISTRY.checks)
     try:
         session = Session(
             contract=contract,
@@ -135,25 +92,13 @@ def prepared(given: argparse.Namespace) -> tuple[Session, Report, Choice]:
     report = Report(
         contract.api, contract.version, base, given.profile, datetime.now(UTC).isoformat(timespec="seconds")
     )
-    return session, report, Choice(tuple(given.only), pairs)
-
-
-def _headers(given: argparse.Namespace) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in given.header:
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
-            raise CannotRun(f"--header is written 'Name: value', not {line!r}")
-        headers[name.strip().lower()] = value.strip()
-    if given.token:
-        headers["authorization"] = f"Bearer {given.token}"
-    return headers
+    return session, report, choice
 
 
 def _contract(given: argparse.Namespace) -> Contract:
     if given.spec:
         try:
-            document: Any = yaml.safe_load(given.spec.read_text(encoding="utf-8"))
+            document: Any = yaml.load(given.spec.read_text(encoding="utf-8"), Loader=AsWritten)  # a safe loader
             contract = from_openapi(document)
         except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as fault:
             raise CannotRun(f"--spec {given.spec}: {type(fault).__name__}: {fault}") from fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +27,11 @@ Watcher = Callable[["Exchange"], None]
 
 
 class Unanswered(Exception):
-    """No answer at all: refused, cut off or too late."""
+    """No answer at all: refused, cut off or too late. `nobody`: there was not even a connection."""
+
+    def __init__(self, told: str, nobody: bool = False) -> None:
+        super().__init__(told)
+        self.nobody = nobody
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,21 @@ def query(*pairs: tuple[str, str], **named: str | int) -> str:
 class Target:
     """The implementation under judgement. Safe for use from several threads."""
 
-    def __init__(self, base: str, headers: Mapping[str, str], timeout_s: float, watch: Watcher) -> None:
+    def __init__(
+        self,
+        base: str,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        watch: Watcher,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         self.base = base.rstrip("/")
         self.headers = {"accept": JSON_MEDIA, **{k.lower(): v for k, v in headers.items()}}
         self.watch = watch
         self.stopping = False
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
+        self.unanswered: list[str] = []
+        self._verify = verify
+        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, verify=verify)
         self._lock = threading.Lock()
 
     def address(self, path: str) -> str:
@@ -145,7 +159,10 @@ class Target:
         try:
             answer = self._answer(method, url, content, sent)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
-            raise Unanswered(f"{method} {url[:300]}: {type(fault).__name__} {fault}".strip()) from fault
+            told = f"{method} {url[:300]}: {type(fault).__name__} {fault}".strip()
+            with self._lock:
+                self.unanswered.append(told)
+            raise Unanswered(told, isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout)) from fault
         exchange = Exchange(
             method,
             str(answer.request.url),
@@ -176,7 +193,7 @@ class Target:
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
             if "connection.connect_tcp.started" in seen or "http11.receive_response_headers.complete" in seen:
                 raise
-        with httpx.Client(timeout=self._client.timeout, follow_redirects=False) as fresh:
+        with httpx.Client(timeout=self._client.timeout, follow_redirects=False, verify=self._verify) as fresh:
             return fresh.request(method, url, content=content, headers=headers)
 
     def get(self, path: str, **options: Any) -> Exchange:

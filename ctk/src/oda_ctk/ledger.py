@@ -11,6 +11,9 @@ import httpx
 from oda_ctk.contract import Contract
 from oda_ctk.exchange import Exchange, Target, Unanswered
 
+MISSES = 2
+"""So many requests in a row without an answer, and nothing more is tried: each may take the whole timeout."""
+
 
 @dataclass
 class Ledger:
@@ -50,8 +53,12 @@ class Ledger:
         """Delete everything, the newest first. What the API cannot delete is told in `left_behind`."""
         with self._lock:
             entries = list(reversed(self.created))
+        missed = 0
         for path, id in entries:
             one = f"{path}/{quote(id, safe='')}"
+            if missed == MISSES:
+                self.not_deleted.append(f"{one}: not tried, nobody answers")
+                continue
             if self.contract.operation("DELETE", f"{path}/{{id}}") is None and not self._by_shape(path):
                 self.left_behind.append(one)
                 continue
@@ -59,7 +66,9 @@ class Ledger:
                 exchange = target.delete(one)
                 if not exchange.ok and exchange.status not in (404, 410):
                     self.not_deleted.append(f"{one}: DELETE was answered with {exchange.status}")
+                missed = 0
             except Unanswered as fault:
+                missed += 1
                 self.not_deleted.append(f"{one}: {fault}")
         self.created.clear()
 

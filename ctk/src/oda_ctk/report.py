@@ -18,9 +18,12 @@ TOOL = "oda-ctk"
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold."""
 
+LONG = 100
+
 
 def as_json(report: Report) -> dict[str, Any]:
     """The report as plain data."""
+    hangs = {} if report.hangs is None else {"hangs": report.hangs}
     return {
         "tool": TOOL,
         "api": report.api,
@@ -39,6 +42,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "left_behind": report.left_behind,
         "not_deleted": report.not_deleted,
         "results": [_plain(r) for r in report.results],
+        **hangs,
     }
 
 
@@ -91,14 +95,43 @@ def _xml(text: str) -> str:
 
 
 def _told(evidence: dict[str, Any]) -> str:
-    """A request and its answer as they would be written."""
+    """A request and its answer as they would be written, or a piece of a manifest."""
+    if "manifest" in evidence:
+        piece = evidence["manifest"]
+        return "\n".join([f"{piece['document']}: {piece['path']}".removesuffix(": "), piece["text"].rstrip()])
     request, response = evidence["request"], evidence["response"]
     lines = [f"{request['method']} {request['url']}"]
     lines += [f"{k}: {v}" for k, v in request["headers"].items()]
-    lines += [request["body"], f"-> {response['status']}"]
+    lines += [_laid_out(request["body"]), f"\n-> {response['status']}"]
     lines += [f"{k}: {v}" for k, v in response["headers"].items()]
-    lines.append(response["body"])
+    lines.append(_laid_out(response["body"]))
     return "\n".join(line for line in lines if line)
+
+
+def _laid_out(body: str) -> str:
+    """A long JSON body over several lines; what is short, shortened or no JSON stays as it is."""
+    if len(body) <= LONG:
+        return body
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _tally(results: list[Result]) -> str:
+    """How often each outcome is among the results."""
+    outcomes: list[str] = [r.outcome for r in results]
+    words = (("pass", "passed"), ("fail", "failed"), ("not applicable", "not applicable"))
+    return ", ".join(f"{outcomes.count(outcome)} {word}" for outcome, word in words)
+
+
+def _counted(evidence: tuple[dict[str, Any], ...]) -> str:
+    """What there is to unfold: "2 requests and answers", "1 piece of the manifest"."""
+    pieces = sum("manifest" in e for e in evidence)
+    asked = len(evidence) - pieces
+    told = [f"{asked} request{'s'[: asked > 1]} and answer{'s'[: asked > 1]}"] if asked else []
+    told += [f"{pieces} piece{'s'[: pieces > 1]} of the manifest"] if pieces else []
+    return ", ".join(told)
 
 
 def as_html(report: Report) -> str:
@@ -106,6 +139,8 @@ def as_html(report: Report) -> str:
     text = files("oda_ctk").joinpath("templates", "report.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["told"] = _told
+    environment.filters["tally"] = _tally
+    environment.filters["counted"] = _counted
     musts = [r for r in report.results if r.outcome == "fail" and r.level == "MUST"]
     shoulds = [r for r in report.results if r.outcome == "fail" and r.level == "SHOULD"]
     names = list(dict.fromkeys(r.resource for r in report.results))

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import oda_ctk.checks
 from oda_ctk.check import REGISTRY, Blocked, Check, Failure, NotApplicable
-from oda_ctk.exchange import Exchange, Unanswered
+from oda_ctk.exchange import Exchange, Target, Unanswered
 from oda_ctk.session import Session
 from oda_ctk.subject import Subject
 
@@ -48,7 +48,7 @@ class Result:
 
 @dataclass
 class Report:
-    """Everything about a run."""
+    """Everything about a run. `hangs`: where a component would stay In-Progress, and why; None of an API."""
 
     api: str
     version: str
@@ -61,6 +61,7 @@ class Report:
     requests: int = 0
     took_s: float = 0.0
     interrupted: bool = False
+    hangs: list[str] | None = None
 
     def count(self, outcome: str, level: str | None = None) -> int:
         return sum(r.outcome == outcome and level in (None, r.level) for r in self.results)
@@ -86,8 +87,14 @@ class Choice:
         return not self.only or any(fnmatchcase(check.id, p) or check.id.startswith(f"{p}.") for p in self.only)
 
 
+class Stoppable(Protocol):
+    """What sends its requests through a target."""
+
+    target: Target
+
+
 @contextmanager
-def gently(session: Session) -> Iterator[None]:
+def gently(session: Stoppable) -> Iterator[None]:
     """The first Ctrl-C (or SIGTERM) ends the run before its next request; the second one at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -143,6 +150,8 @@ def judge(session: Session, check: Check, where: Session | Subject) -> Result:
     notifications: Iterable[Any] = ()
     blocked = False
     try:
+        if session.gone_since and not check.last:
+            raise Blocked(f"nobody answers since {session.gone_since}")
         if (
             isinstance(where, Subject)
             and check.id not in PRESENCE
@@ -161,10 +170,15 @@ def judge(session: Session, check: Check, where: Session | Subject) -> Result:
     except Blocked as why:
         outcome, reason, blocked = "not applicable", f"not judged: {why}", True
     except Unanswered as why:
-        outcome, reason = "fail", f"no answer: {why}"
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration) as fault:
+        if session.gone_since:
+            outcome, reason, blocked = "not applicable", f"not judged: nobody answers since {session.gone_since}", True
+        else:
+            outcome, reason = "fail", f"no answer: {why}"
+    except KeyError as lacking:
+        outcome, reason = "fail", f"an answer lacks {lacking}"
+    except (TypeError, AttributeError, IndexError, ValueError, StopIteration) as fault:
         outcome, reason = "fail", f"an answer is not of the form that was expected ({type(fault).__name__}: {fault})"
-    made = session.exchanges[first:]
+    made = session.exchanges[first:] or session.exchanges[-1:] * reason.startswith("no answer")
     kept = list(shown) or made[-(SHOWN_ON_PASS if outcome == "pass" else SHOWN_ON_FAIL) :]
     evidence = (*(n.evidence() for n in notifications), *(e.evidence() for e in kept))
     return replace(
@@ -184,8 +198,12 @@ def run(session: Session, choice: Choice, report: Report, tell: Tell = to_stderr
     try:
         with gently(session):
             for number, (check, where) in enumerate(work, 1):
+                missed = len(session.target.unanswered)
                 result = judge(session, check, where)
                 report.results.append(result)
+                if len(session.target.unanswered) > missed and not session.gone_since and not session.is_there():
+                    session.gone_since = f"{check.id} {result.resource}".rstrip()
+                    tell(f"nobody answers any more since {session.gone_since}; what is left is not judged")
                 if result.outcome == "not applicable":
                     continue
                 word = {"pass": "pass", "fail": "FAIL"}[result.outcome]

@@ -31,6 +31,7 @@ class Session:
     """`patience_s`: how long an event or an asynchronous result is waited for.
 
     `tainted`: ids of resources that should have been refused; their answers prove nothing more.
+    `gone_since`: the check since which nobody takes a connection any more.
     """
 
     contract: Contract
@@ -47,6 +48,7 @@ class Session:
         self.run = uuid.uuid4().hex[:8]
         self.exchanges: list[Exchange] = []
         self.tainted: set[str] = set()
+        self.gone_since = ""
         self.ledger = Ledger(self.contract, self.base)
         self.target = Target(self.base, self.headers, self.timeout_s, self._watch)
         self.quiet = Target(self.base, self.headers, 2.0, lambda exchange: None)
@@ -72,8 +74,30 @@ class Session:
         if len(self.exchanges) < MAX_REMEMBERED:
             self.exchanges.append(exchange)
 
+    def taint(self, answer: Exchange) -> None:
+        """Mark what was made though it should have been refused, unless the id is one that was shown before."""
+        id = str(answer.document.get("id"))
+        before = (row for e in self.exchanges if e is not answer for row in (e.rows or [e.document]))
+        if not any(str(row.get("id")) == id for row in before):
+            self.tainted.add(id)
+
     def subject(self, name: str) -> Subject | None:
         return next((s for s in self.subjects.values() if s.name == name), None)
+
+    def is_there(self) -> bool:
+        """Whether somebody takes connections; an implementation that is being restarted is waited for."""
+        deadline = time.monotonic() + self.patience_s
+        while not self.target.stopping:
+            try:
+                self.quiet.get(next(iter(self.subjects.values())).facts.path)
+                return True
+            except Unanswered as fault:
+                if not fault.nobody:
+                    return True
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.2)
+        return True
 
     # --- bodies ------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import urllib.request
 import uuid
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 BASE = "/tmf-api/customerManagement/v4"
@@ -79,6 +79,9 @@ class Customers:
                 content = self.rfile.read(length)
                 outer.requests.append(f"{self.command} {self.path}")
                 answer = outer.answered(self.command, self.path, dict(self.headers.items()), content)
+                if outer.fallen:
+                    self.close_connection = True
+                    return
                 status, headers, body = answer
                 self.send_response(status)
                 for name, value in headers.items():
@@ -96,6 +99,8 @@ class Customers:
             daemon_threads = True
             block_on_close = False
 
+        self.fallen = False
+        self.kinds = Server, Handler
         self.server = Server(("127.0.0.1", 0), Handler)
         self.origin = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.url = self.origin + BASE
@@ -106,12 +111,26 @@ class Customers:
         for thread in self.threads:
             thread.start()
 
-    def __enter__(self) -> Customers:
+    def fall(self) -> None:
+        """End as a process does that crashes: nobody listens any more."""
+        self.fallen = True
+        self.server.shutdown()
+        self.server.server_close()
+
+    def rise(self) -> None:
+        """Be there again at the same address, with everything that was stored."""
+        server, handler = self.kinds
+        self.server = server(("127.0.0.1", int(self.server.server_address[1])), handler)
+        self.threads.append(threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True))
+        self.threads[-1].start()
+        self.fallen = False
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *why: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        if not self.fallen:
+            self.fall()
         self.mail.put(None)
         for thread in self.threads:
             thread.join(5)

@@ -99,7 +99,8 @@ def error_body(s: Session) -> str:
         error = exchange.document
         for name in ("code", "reason", *(("@type",) if s.v5 else ())):
             value = error.get(name)
-            expect(isinstance(value, str) and value, f"{exchange.told()}: the error has no {name}", exchange)
+            expect(value not in (None, ""), f"{exchange.told()}: the error has no {name}", exchange)
+            expect(isinstance(value, str), f"{exchange.told()}: {name} is {value!r}, which is no text", exchange)
     return f"{len(found)} refusals"
 
 
@@ -121,9 +122,11 @@ def error_status(s: Session) -> None:
 
 @check("answers.no-5xx", MUST, f"{PART_1} 3.3", scope="api", last=True)
 def no_failure(s: Session) -> str:
-    """No request of the run made the server fail (5xx; 501 says that something is not offered)."""
+    """Every request of the run is answered, and none with 5xx (501 says that something is not offered)."""
     for exchange in s.exchanges:
         expect(exchange.status < 500 or exchange.status == 501, exchange.told(), exchange)
+    lost = s.target.unanswered
+    expect(not lost, f"{len(lost)} without an answer, the first: {lost[0] if lost else ''}")
     return f"{len(s.exchanges)} requests"
 
 

@@ -92,7 +92,7 @@ def nothing_matches(s: Subject) -> None:
         answer = s.ask((path, f"ctk-none-{s.session.run}"))
         expect(answer.status == 200 and answer.json == [], f"{answer.told()} with {len(answer.rows)} resources", answer)
         total = answer.headers.get("x-total-count")
-        expect(total in (None, "0"), f"X-Total-Count is {total}", answer)
+        expect(total in (None, "0"), f"X-Total-Count of an empty list is {total}", answer)
 
 
 @check("list.filter.and", MUST, f"{PART_1} 4.4", needs=("list",))

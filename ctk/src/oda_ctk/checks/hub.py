@@ -103,11 +103,21 @@ def unknown(s: Session) -> None:
 
 @check("hub.callback", MUST, f"{FILE}: POST /hub", scope="api")
 def callback_is_mandatory(s: Session) -> None:
-    """A registration without callback, or with one that is no address, is refused with 400."""
+    """A registration without callback, or with one that is no text, is refused with 400."""
+    _refused(s, {"query": ""}, {"callback": None}, {"callback": {"a": 1}})
+
+
+@check("hub.callback-address", SHOULD, f"{FILE}: POST /hub", scope="api")
+def callback_is_an_address(s: Session) -> None:
+    """A registration with a callback that is no address is refused with 400."""
+    _refused(s, {"callback": "no address"})
+
+
+def _refused(s: Session, *bodies: dict[str, object]) -> None:
     if not s.has_hub():
         raise NotApplicable("the API has no hub")
     typed = {"@type": "Hub"} if s.v5 else {}
-    for body in ({"query": ""}, {"callback": None}, {"callback": {"a": 1}}, {"callback": "no address"}):
+    for body in bodies:
         answer = s.target.post("/hub", {**typed, **body})
         expect(answer.status in (400, 422), f"{body} is answered with {answer.status}", answer)
 
@@ -124,7 +134,7 @@ def query_is_respected(s: Session) -> str:
     miss = _registered(s, "hub-query-miss", f"eventType={other}")
     doc = subject.created()
     if subject.has("patch"):
-        subject.target.patch(subject.one(doc["id"]), _harmless(subject))
+        subject.patch(doc, _harmless(subject))
     got = s.listener.wait(lambda: bool(s.listener.about("hub-query-hit", str(doc["id"]))), s.patience_s)
     time.sleep(QUIET_S)
     _end(s, hit)

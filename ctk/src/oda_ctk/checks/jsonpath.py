@@ -44,6 +44,8 @@ def members(s: Subject) -> str:
 
     wrong = [r for r in answer.rows if not holds(r)]
     expect(not wrong, f"filter={expression} finds {len(wrong)} that do not match", answer)
+    lost = docs[-1]["id"] not in {r.get("id") for r in answer.rows} and len(answer.rows) < PAGE
+    expect(not lost, f"filter={expression} does not find what matches", answer)
     nothing = _asked(s, f"{name}[?(@.{key}=='ctk-none-{s.session.run}')]")
     expect(nothing.status == 200 and nothing.json == [], "a value that nobody has finds something", nothing)
     one = _asked(s, expression, ("id", str(docs[-1]["id"])))

@@ -22,7 +22,7 @@ def in_state(s: Subject, plan: Lifecycle, state: str) -> Document:
     if doc.get(plan.attribute) != state:
         route = _route(plan, str(doc.get(plan.attribute)), state)
         for step in route:
-            answer = s.target.patch(s.one(doc["id"]), {plan.attribute: step})
+            answer = s.patch(doc, {plan.attribute: step})
             if not answer.ok:
                 raise Blocked(f"the state {state} could not be reached: {answer.told()}")
         doc = s.get(doc["id"]).document
@@ -54,7 +54,7 @@ def legal(s: Subject) -> str:
         raise NotApplicable("the suite names no legal move")
     for before, after in plan.legal:
         doc = in_state(s, plan, before)
-        answer = s.target.patch(s.one(doc["id"]), {plan.attribute: after})
+        answer = s.patch(doc, {plan.attribute: after})
         expect(answer.ok, f"{before} to {after} is answered with {answer.status}", answer)
         read = s.get(doc["id"])
         expect(read.document.get(plan.attribute) == after, f"{before} to {after} is not made", answer, read)
@@ -69,7 +69,7 @@ def illegal(s: Subject) -> str:
         raise NotApplicable("the suite names no illegal move")
     for before, after in plan.illegal:
         doc = in_state(s, plan, before)
-        answer = s.target.patch(s.one(doc["id"]), {plan.attribute: after})
+        answer = s.patch(doc, {plan.attribute: after})
         expect(answer.status in (409, 400, 422), f"{before} to {after} is answered with {answer.status}", answer)
         read = s.get(doc["id"])
         expect(read.document.get(plan.attribute) == before, "the state changed all the same", answer, read)

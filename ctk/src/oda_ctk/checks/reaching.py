@@ -96,8 +96,7 @@ def same_in_list(s: Subject) -> None:
     doc = s.specimens()[0]
     for _ in range(TRIES):  # some resources change by themselves in between
         alone = s.get(doc["id"])
-        rows, answer = s.read(("id", str(doc["id"])))
-        listed = next((r for r in rows if r.get("id") == doc["id"]), None)
+        listed, answer = s.listed(doc["id"])
         if listed is None:
             raise Failure("the list asked for this id does not have it", answer, alone)
         names = [k for k in listed.keys() | alone.document.keys() if listed.get(k) != alone.document.get(k)]

@@ -57,7 +57,7 @@ def _each_removed(s: Subject, *, nested: bool) -> str:
         answer = s.post(sent)
         if answer.status not in REFUSED:
             accepted.append((payloads.told(path), answer))
-            s.session.tainted.add(str(answer.document.get("id")))
+            s.session.taint(answer)
     names = ", ".join(f"{n} ({a.status})" for n, a in accepted)
     expect(not accepted, f"not refused without {names}", *(a for _, a in accepted[:3]))
     _nothing_stored(s, label)
@@ -128,7 +128,7 @@ def _all_refused(s: Subject, cases: list[tuple[str, Document]], label: str) -> s
         answer = s.post(body)
         if answer.status not in REFUSED:
             accepted.append((told, answer))
-            s.session.tainted.add(str(answer.document.get("id")))
+            s.session.taint(answer)
     names = ", ".join(f"{n} ({a.status})" for n, a in accepted)
     expect(not accepted, f"not refused: {names}", *(a for _, a in accepted[:3]))
     _nothing_stored(s, label)
