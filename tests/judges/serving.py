@@ -13,14 +13,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from cem.ports import free_base
 from cem.suite import DEMO, LOOPBACK, Member
 from tmfkit import Api, Component, TmfError
+from tmfkit.base import forms_of
+from tmfkit.query import model_fields, unwrapped
 from tmfkit.samples import body
 from tmfkit.testing import Case, fresh_database, local_settings
+from tmfkit.types import Document
 from tmfkit.write import normal
 
 FIRST_PORT = 18900
@@ -105,7 +110,9 @@ def _until_ready(address: str, running: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"it is not ready after {PATIENCE_S:.0f} s")
 
 
-async def filled(component: Component, url: str, wanted: Sequence[Case], seeds: Iterable[int]) -> dict[str, list[str]]:
+async def filled(
+    component: Component, url: str, wanted: Sequence[Case], seeds: Iterable[int], *, full: bool = True
+) -> dict[str, list[str]]:
     """Documents as the component itself writes them, for what clients may not create: path -> ids."""
     found: dict[str, list[str]] = defaultdict(list)
     if not wanted:
@@ -113,17 +120,42 @@ async def filled(component: Component, url: str, wanted: Sequence[Case], seeds: 
     async with component.running(local_settings(component, database_url=url)) as ctx:
         for case in wanted:
             for seed in seeds:
-                doc = case.view.up(body(case.form, seed, full=True))
+                doc = case.view.up(body(case.form, seed, full=full))
                 if case.view.stored:
                     try:
                         doc = normal(case.view.model, {**doc, "id": "x", "href": "x"})
                     except TmfError:  # a rule between attributes that the sample does not know of
                         continue
+                if case.view.version != "v4":
+                    doc = classed(case.view.model, doc)
                 doc = {k: v for k, v in doc.items() if k not in ("id", "href")}
                 async with ctx.transaction() as tx:
                     written = await tx[case.view.resource.model].insert(doc)
                 found[case.path].append(str(written["id"]))
     return dict(found)
+
+
+def classed(model: type[BaseModel], doc: Document) -> Document:
+    """A document with the class of everything that is in it: @type is mandatory at every level of the v5 files."""
+    out = dict(doc)
+    for name, info in model_fields(model).items():
+        kind, _, _ = unwrapped(info.annotation)
+        if name in out and isinstance(kind, type) and issubclass(kind, BaseModel):
+            found = out[name]
+            out[name] = [_named(kind, one) for one in found] if isinstance(found, list) else _named(kind, found)
+    return out
+
+
+def _named(model: type[BaseModel], value: Any) -> Any:
+    """Of a choice of forms the first that the value fits, else the model itself."""
+    if not isinstance(value, dict):
+        return value
+    for name, form in [*forms_of(model).items(), (model.__name__, model)]:
+        with contextlib.suppress(ValidationError):
+            named = classed(form, {"@type": name, **value})
+            model.model_validate(named)
+            return named
+    return value
 
 
 def cache_folder() -> Path:
