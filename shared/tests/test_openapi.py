@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from shared.tests.support.serving import Listener, database
-from shared.tests.support.shipping import HUB_V4, HUB_V5, V5, component
+from shared.tests.support.shipping import HUB_V4, HUB_V5, V4, V5, component
 
 from tmfkit.testing import running
 from tmfkit.types import Document
@@ -81,3 +81,27 @@ def test_of_an_object_in_a_merge_patch_nothing_is_required_but_of_a_member_of_an
 
 def test_the_files_name_no_default_that_a_client_would_send(files: dict[str, Document]) -> None:
     assert all('"default": null' not in json.dumps(file["components"]) for file in files.values())
+
+
+def test_an_answer_promises_only_what_every_version_demands(files: dict[str, Document]) -> None:
+    schemas = files["v5"]["components"]["schemas"]
+    assert "role" not in schemas["RelatedPartyOrPartyRole"].get("required", [])
+    assert "role" in schemas["RelatedPartyOrPartyRole_FVO"]["required"]
+    with running(component, database_url=database(component)) as app:
+        made = app.post(V4, {"shipmentName": "Rome", "relatedParty": [{"id": "1", "@referredType": "Customer"}]}).json()
+        judged(files["v5"], "Shipment", app.get(f"{V5}/{made['id']}").json())
+
+
+def test_an_answer_that_is_cut_down_is_told(files: dict[str, Document]) -> None:
+    for version, path in (("v4", V4), ("v5", V5)):
+        answer = files[version]["paths"]["/shipment"]["get"]["responses"]["200"]["content"]["application/json"]
+        assert {"$ref": "#/components/schemas/Selection"} in answer["schema"]["items"]["anyOf"]
+        with running(component, database_url=database(component)) as app:
+            app.post(V5, {"name": "Rome"})
+            judged(files[version], "Selection", app.get(f"{path}?fields=status").json()[0])
+
+
+def test_only_schemas_that_are_referred_to_are_in_a_file(files: dict[str, Document]) -> None:
+    for file in files.values():
+        text = json.dumps(file)
+        assert [name for name in file["components"]["schemas"] if f'"#/components/schemas/{name}"' not in text] == []

@@ -528,3 +528,21 @@ def test_an_event_leads_to_where_its_subscriber_came_from() -> None:
         doc = created(app)
         (event,) = listener.wait(1)
     assert event["event"]["shipment"]["href"] == f"https://api.example.org/telco{V4}/{doc['id']}"
+
+
+def test_a_whole_number_may_be_written_with_a_point(app: Running) -> None:
+    doc = created(app, urgency=2.0, insurance=[{"amount": 8.0}, {"amount": 3}])
+    assert (doc["urgency"], doc["insurance"]) == (2, [{"amount": 8}, {"amount": 3}])
+    assert isinstance(doc["urgency"], int)
+    for wrong in (1.5, 1e300, -9223372036854775809, "2"):
+        assert_tmf_error(app.post(V5, {"name": "Rome", "insurance": [{"amount": wrong}]}), 400)
+
+
+def test_a_merge_into_what_is_not_there_is_a_conflict(app: Running) -> None:
+    bare, full = created(app), created(app, destination={"name": "Oslo"})
+    error = assert_tmf_error(app.patch(f"{V5}/{bare['id']}", {"destination": {"code": "OSL"}}), 409)
+    assert error["attribute"] == "destination.name"
+    merged = app.patch(f"{V5}/{full['id']}", {"destination": {"code": "OSL"}})
+    assert merged.json()["destination"] == {"name": "Oslo", "code": "OSL"}
+    assert_tmf_error(app.patch(f"{V5}/{bare['id']}", {"destination": {"name": 5}}), 400)
+    assert_tmf_error(app.patch(f"{V5}/{bare['id']}", {"leg": [{"stop": [{"code": "OSL"}]}]}), 400)

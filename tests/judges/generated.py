@@ -76,6 +76,7 @@ def register() -> None:
     schemathesis.openapi.media_type("application/json-patch-query+json", PATCH)
     schemathesis.openapi.media_type("text/csv", CSV)
     schemathesis.openapi.media_type("application/xml", XML)
+    schemathesis.openapi.media_type("text/xml", XML)
     schemathesis.hook("flatmap_case")(creations)
     schemathesis.hook("map_case")(by_the_rules)
 
@@ -136,7 +137,7 @@ def by_the_rules(context: HookContext, case: Case[Any]) -> Case[Any]:
         case.body = bulk
     elif case.path.endswith("/file"):
         case.query.pop("mapping", None)
-        if case.media_type == "application/xml":
+        if case.media_type in ("application/xml", "text/xml"):
             case.query["mapping"] = MAPPING
     elif isinstance(body, dict) and "contributors" in body:
         body["contributors"] = CONTRIBUTORS

@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+SMALLEST, LARGEST = -(2**63), 2**64 - 1
+"""Whole numbers that orjson reads as such; what is beyond is a fraction to it, and not exact."""
 Json = Any
 
 

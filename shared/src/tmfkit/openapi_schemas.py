@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 from pydantic_core.core_schema import IntSchema, ModelSchema
 
-from tmfkit.base import FORMS, OTHER
+from tmfkit.base import FORMS, LARGEST, OTHER, SMALLEST
 
 PREFIX = "#/components/schemas/"
 REF = PREFIX + "{model}"
@@ -44,7 +44,7 @@ def schemas_of(
             return told
 
         def int_schema(self, schema: IntSchema) -> Schema:
-            return {"minimum": -(2**63), "maximum": 2**63 - 1} | super().int_schema(schema)
+            return {"minimum": SMALLEST, "maximum": LARGEST} | super().int_schema(schema)
 
     refs, definitions = models_json_schema(list(models), ref_template=REF, schema_generator=Told)
     schemas: dict[str, Schema] = definitions.get("$defs", {})

@@ -15,9 +15,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tmfkit import patch
-from tmfkit.base import form_of, forms_of, fractions_refused
+from tmfkit.base import LARGEST, SMALLEST, form_of, forms_of, fractions_refused
 from tmfkit.errors import BadRequest, Conflict, TmfError, from_validation
-from tmfkit.http import JSON_PATCH, JSON_PATCH_QUERY
+from tmfkit.http import JSON_MEDIA, JSON_PATCH, JSON_PATCH_QUERY, MERGE_PATCH
 from tmfkit.query import Path, leaves, model_fields, names_of, unwrapped
 from tmfkit.types import CreateOnly, Document, ReadOnly
 from tmfkit.versions import View
@@ -172,7 +172,12 @@ class Form:
         before.pop("href")
         after.pop("href", None)
         if patch.changed(before, after):
-            after = self._normal_changes(before, after)
+            try:
+                after = self._normal_changes(before, after)
+            except BadRequest as e:
+                if media in (JSON_MEDIA, MERGE_PATCH) and lacks_only(e):
+                    raise Conflict(f"{e.message}, and nothing is stored to merge it with", attribute=e.attribute) from e
+                raise
         return self.finished(stored, self.view.merge(stored, before, after), now)
 
     def _normal_changes(self, before: Document, after: Document) -> Document:
@@ -222,6 +227,18 @@ def check_move(name: str, lifecycle: Any, old: Document, new: Document) -> None:
         )
 
 
+def lacks_only(error: BadRequest) -> bool:
+    """Whether all that is wrong with a document is what an object inside of it lacks: of a merge patch no mistake by
+    itself, but one where no such object is stored (RFC 5789 section 2.2, conflicting state)."""
+    cause = error.__cause__
+    if not isinstance(cause, ValidationError):
+        return False
+    found = cause.errors(include_url=False)
+    return all(
+        e["type"] == "missing" and len(e["loc"]) > 1 and not any(type(p) is int for p in e["loc"]) for e in found
+    )
+
+
 def normal(model: type[BaseModel], sent: Mapping[str, Any], text: bytes | None = None) -> Document:
     """The document as it is stored: judged strictly, then as it was sent, but for nulls and instants without offset.
     `text` is the same as JSON."""
@@ -249,7 +266,8 @@ def with_whole_numbers(sent: Mapping[str, Any], places: Iterable[tuple[int | str
             if not isinstance(value, dict | list):
                 break
             holder, last, value = value, step, _inside(value, step)
-        if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        # of what is smaller still, SMALLEST itself is read
+        if isinstance(value, float) and value.is_integer() and SMALLEST < value <= LARGEST:
             holder[last] = int(value)
     return changed
 
