@@ -11,7 +11,7 @@ ROOTS := shared/tests components/*/tests cem/tests ctk/tests tests
 TESTS := $(sort $(dir $(wildcard $(addsuffix /*.py,$(ROOTS)) $(addsuffix /*/*.py,$(ROOTS)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock migration openapi openapi-check ctk-mutants official-kits fuzz bench chaos alone clean
+.PHONY: help setup run test check lock migration openapi openapi-check ctk-mutants official-kits fuzz bench chaos alone images image-locks compose-check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,7 @@ check: $(READY) ## format, lint, types, import contracts
 lock: $(READY) ## requirements.lock from requirements.in; ARGS=--upgrade for newer versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --output-file requirements.lock $(ARGS) requirements.in
+	$(BIN)/python tests/images/image_locks.py
 
 migration: $(READY) ## the next migration; COMPONENT=customer-360 MESSAGE="what changes"
 	$(BIN)/cem migration "$(COMPONENT)" --message "$(MESSAGE)"
@@ -67,6 +68,15 @@ chaos: $(READY) ## processes killed under load, and what is lost: nothing; ARGS:
 
 alone: $(READY) ## each component alone, then the others come; ARGS: which components
 	$(BIN)/python tests/alone.py $(ARGS)
+
+images: $(READY) ## the container images; BASE=base image, ARGS="--twice" compares two builds, ARGS=customer-360
+	BASE_IMAGE="$(BASE)" $(BIN)/python tests/images/build_images.py $(ARGS)
+
+image-locks: $(READY) ## requirements of each image, in the versions of requirements.lock
+	$(BIN)/python tests/images/image_locks.py
+
+compose-check: $(READY) ## Compose for real, one fault through it, down; BASE=, POSTGRES_IMAGE=, ARGS="--scale full"
+	BASE_IMAGE="$(BASE)" POSTGRES_IMAGE="$(POSTGRES_IMAGE)" $(BIN)/python tests/images/compose_check.py $(ARGS)
 
 clean: ## stop what runs; remove its data (.run) and the environment (.venv)
 	@if [ -x $(BIN)/cem ]; then $(BIN)/cem stop; fi

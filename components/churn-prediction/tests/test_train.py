@@ -206,3 +206,13 @@ def test_customers_are_taken_over_from_a_source_without_a_running_component(
             assert opened.app.loop.run(take_over(component, opened.app.ctx)) == expected
         assert opened.app.sql("SELECT count(*) FROM outcome")[0][0] == 250
         assert opened.train().code == 0
+
+
+def test_without_the_training_libraries_the_command_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "from churn_prediction.main import component; sys.exit(component.main(['train']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "churn-prediction[training]" in ended.stderr

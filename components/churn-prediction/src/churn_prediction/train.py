@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import logging
 import sys
 import time
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from churn_prediction.domain.evaluation import Metric
     from churn_prediction.domain.training import Training
 
-NOT_ENOUGH, REFUSED, NO_SOURCE = 3, 4, 5
+NO_LIBRARY, NOT_ENOUGH, REFUSED, NO_SOURCE = 2, 3, 4, 5
 TRAINING_LOCK = 0x63687572
 SETTLED_S, UNFOLLOWED_S = 2.0, 10.0
 CUSTOMER_FOLLOW = "customer360.customerManagement.customer"
@@ -72,6 +73,11 @@ def main(component: Component, arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     if given.population_rate is not None and not 0.0 < given.population_rate < 1.0:
         parser.error("--population-rate lies between 0 and 1")
+    if importlib.util.find_spec("sklearn") is None:
+        print(
+            "train needs scikit-learn: install churn-prediction[training], or take the training image", file=sys.stderr
+        )
+        return NO_LIBRARY
     settings = component.read_settings()
     logging.basicConfig(level=settings.log_level.upper(), format=f"%(levelname)s {component.name}: %(message)s")
     if given.source != "own":
