@@ -544,5 +544,7 @@ def test_a_merge_into_what_is_not_there_is_a_conflict(app: Running) -> None:
     assert error["attribute"] == "destination.name"
     merged = app.patch(f"{V5}/{full['id']}", {"destination": {"code": "OSL"}})
     assert merged.json()["destination"] == {"name": "Oslo", "code": "OSL"}
+    beside = {"destination": {"code": "OSL"}, "insurance": [{"amount": 8.0}]}
+    assert_tmf_error(app.patch(f"{V5}/{bare['id']}", beside), 409)
     assert_tmf_error(app.patch(f"{V5}/{bare['id']}", {"destination": {"name": 5}}), 400)
     assert_tmf_error(app.patch(f"{V5}/{bare['id']}", {"leg": [{"stop": [{"code": "OSL"}]}]}), 400)

@@ -250,8 +250,8 @@ def normal(model: type[BaseModel], sent: Mapping[str, Any], text: bytes | None =
         sent = with_whole_numbers(sent, fractions_refused(e))
         try:
             judge(orjson.dumps(sent), strict=True)
-        except ValidationError:
-            raise from_validation(e, sent) from e
+        except ValidationError as left:
+            raise from_validation(left, sent) from left
     document = without_nulls(sent) if b"null" in text else dict(sent)
     return tidy(form_of(model, document), document)
 
