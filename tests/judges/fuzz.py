@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx
 from generated import exact, with_bulk
-from serving import components, filled, process, served
+from serving import components, ended_by_signals, filled, process, served
 
 from tmfkit import Component
 from tmfkit.samples import body
@@ -216,6 +216,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-shrink", action="store_true", help="do not look for the smallest failing request")
     arguments = parser.parse_args()
+    ended_by_signals()
     print(f"{'API':<44}{'operations':>10} {'calls':>9} {'failures':>8} {'seconds':>8}", flush=True)
     results = []
     with Issuer() as issuer:

@@ -24,7 +24,7 @@ from typing import Any
 import kits
 import yaml
 from kits import Kit, Translation
-from serving import Served, cache_folder, components, filled, process, served
+from serving import Served, cache_folder, components, ended_by_signals, filled, process, served
 
 from cem.suite import COMPONENTS
 from tmfkit.testing import cases, fresh_database
@@ -230,6 +230,7 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", default="", metavar="DIR", help="where the kits lie")
     parser.add_argument("--as-is", action="store_true", help="translate and explain nothing")
     arguments = parser.parse_args()
+    ended_by_signals()
     folder = Path(arguments.folder)
     if not arguments.folder or not folder.is_dir():
         print(f"no folder of kits: {arguments.folder or 'make official-kits KITS=DIR'}", file=sys.stderr)

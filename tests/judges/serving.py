@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -156,6 +157,12 @@ def _named(model: type[BaseModel], value: Any) -> Any:
             model.model_validate(named)
             return named
     return value
+
+
+def ended_by_signals() -> None:
+    """A judge that is told to end takes the processes with it that it started."""
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, lambda number, _: sys.exit(128 + number))
 
 
 def cache_folder() -> Path:
