@@ -11,11 +11,13 @@ from shared.tests.support.serving import Listener, Online, until
 from tmfkit import Component, Settings
 from tmfkit.roles import ROLES, SECURITY_FUNCTION
 from tmfkit.testing import cases
+from tmfkit.testing_issuer import Issuer
 
 component = Component(
     name="guarding", package="shared.tests.test_roles", settings=Settings, apis=SECURITY_FUNCTION, flows=(ROLES,)
 )
 TMF669 = "/guarding/tmf-api/partyRoleManagement/v4"
+TRUSTED = "http://127.0.0.1:9/listener"
 TMF672 = "/guarding/rolesAndPermissionsManagement/v5"
 
 
@@ -88,6 +90,41 @@ def test_the_system_role_is_there_from_the_start_and_once(app: Online) -> None:
 def test_without_a_name_no_role_is_made() -> None:
     with Online(component) as online:
         assert online.client.get(f"{TMF669}/partyRole").json() == []
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Online]:
+    with Issuer() as issuer:
+        security: dict[str, Any] = {"auth_mode": "oidc", "oidc_issuer": issuer.url}
+        with Online(component, trusted_callbacks=[TRUSTED], **security) as online:
+            yield online
+
+
+def test_a_trusted_listener_registers_without_a_token_and_again(guarded: Online) -> None:
+    for hub, more in ((f"{TMF669}/hub", {}), (f"{TMF672}/hub", {"@type": "Hub"})):
+        answers = [guarded.client.post(hub, json={"callback": TRUSTED, **more}) for _ in range(2)]
+        assert [a.status_code for a in answers] == [201, 201]
+        assert answers[0].json()["id"] == answers[1].json()["id"]
+
+
+def test_nobody_else_does_and_nothing_else_is_open_to_them(guarded: Online) -> None:
+    hub, role = f"{TMF669}/hub", {"name": "admin", "@type": "PartyRole"}
+    refused = [
+        guarded.client.post(hub, json={"callback": TRUSTED + "/x"}),
+        guarded.client.post(hub, json={"callback": [TRUSTED]}),
+        guarded.client.post(hub, json=[TRUSTED]),
+        guarded.client.post(hub, json={"callback": TRUSTED}, headers={"authorization": "Bearer x"}),
+        guarded.client.get(hub),
+        guarded.client.delete(f"{hub}/1"),
+        guarded.client.post(f"{TMF669}/partyRole", json=role),
+    ]
+    assert [a.status_code for a in refused] == [401] * len(refused)
+    assert all(a.json()["code"] for a in refused)
+
+
+def test_no_listener_is_trusted_unless_it_is_named() -> None:
+    with Issuer() as issuer, Online(component, auth_mode="oidc", oidc_issuer=issuer.url) as online:
+        assert online.client.post(f"{TMF669}/hub", json={"callback": TRUSTED}).status_code == 401
 
 
 def test_the_api_of_the_canvas_has_its_own_root() -> None:

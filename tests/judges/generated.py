@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import hypothesis
 import jsonschema_rs
 import schemathesis
 from hypothesis import strategies as st
@@ -61,8 +62,17 @@ def _bytes(operations: list[dict[str, object]]) -> bytes:
 PATCH = st.lists(ADDED, min_size=1, max_size=3).map(_bytes)
 
 
+def untargeted(observation: float, *, label: str = "") -> float:
+    """In the place of `hypothesis.target`, by which schemathesis leans toward accepted requests.
+
+    The requests here are made to be accepted; the climbing took two fifths of the time and made many of them alike.
+    """
+    return observation
+
+
 def register() -> None:
     """Make the strategies known, once."""
+    hypothesis.target = untargeted  # type: ignore[assignment]
     formats = {
         "jsonpath": FILTER,
         "attribute-names": NAMES,

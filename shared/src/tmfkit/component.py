@@ -65,6 +65,8 @@ class Api:
     resources: tuple[Resource, ...]
     root: str = "tmf-api"
     """First segment of its paths below the component's base; the Canvas wants one API without it."""
+    tells_roles: bool = False
+    """Its hub takes the callbacks of TRUSTED_CALLBACKS without a token."""
 
     def path(self, base: str, version: str) -> str:
         """/<component>/tmf-api/<api>/<version>."""
@@ -202,7 +204,8 @@ class Component:
                     v = self.views[api.name, version, r.name]
                     form = Form(v, strict_type=settings.strict_type)
                     endpoints[api.name, version, r.path] = Endpoint(blank, api.name, path, v, form)
-                endpoints[api.name, version, "hub"] = HubEndpoint(blank, api.name, path, version, callbacks)
+                trusted = settings.trusted_callbacks if api.tells_roles else ()
+                endpoints[api.name, version, "hub"] = HubEndpoint(blank, api.name, path, version, callbacks, trusted)
         listeners = Listeners(blank, f"{base}/listener", {f.name: f for f in self.all_follows(settings)})
         app.state.endpoints, app.state.listeners, app.state.worker = endpoints, listeners, None
         app.router.routes.extend(self._fixed_routes(base, telemetry, self.served(settings)))

@@ -15,6 +15,7 @@ from tmfkit.call import CALL, Call
 from tmfkit.context import Context
 from tmfkit.errors import BadRequest, NotFound, ServiceUnavailable, TmfError, response
 from tmfkit.http import Receive, Scope, Send, header
+from tmfkit.hub import REGISTRAR, HubEndpoint
 from tmfkit.router import Routes
 from tmfkit.security import ANONYMOUS, Principal, Verifier
 from tmfkit.telemetry import Telemetry
@@ -40,7 +41,8 @@ OPEN = frozenset({"health", "metrics", "listener", "docs", "openapi.json"})
 class Door:
     """Outermost layer of the app. Resources and hubs are answered from here; all else goes on to FastAPI.
 
-    Without a caller: health, metrics, documentation, listeners (they hold a key), the entry page.
+    Without a caller: health, metrics, documentation, listeners (they hold a key), the entry page, and the hub of roles
+    for callbacks that are trusted by name.
     """
 
     def __init__(
@@ -102,10 +104,13 @@ class Door:
             scope["tmfkit.route"] = found[0].path if found[1] is None else found[0].route
         principal = ANONYMOUS
         if self.verifier is not None:
-            if found is not None or not self._open(scope["path"]):
-                principal = await self.verifier.authenticate(header(scope, b"authorization"))
-            else:
+            authorization = header(scope, b"authorization")
+            if found is None and self._open(scope["path"]):
                 principal = NOBODY
+            elif authorization is None and found is not None and self._trusting(scope["method"], *found):
+                principal = REGISTRAR
+            else:
+                principal = await self.verifier.authenticate(authorization)
         scope["tmfkit.principal"] = principal
         token = CALL.set(Call(principal.subject, traceparent))
         try:
@@ -117,6 +122,10 @@ class Door:
                 await endpoint(scope, receive, send, id)
         finally:
             CALL.reset(token)
+
+    @staticmethod
+    def _trusting(method: str, endpoint: Any, id: str | None) -> bool:
+        return method == "POST" and id is None and isinstance(endpoint, HubEndpoint) and bool(endpoint.trusted)
 
     def _open(self, path: str) -> bool:
         if not path.startswith(self.base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -11,11 +12,11 @@ from tmfkit import http
 from tmfkit.call import CALL
 from tmfkit.context import Context
 from tmfkit.database import new_id
-from tmfkit.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound
+from tmfkit.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from tmfkit.event import interest
 from tmfkit.http import Receive, Scope, Send
 from tmfkit.network import Callbacks
-from tmfkit.security import allowed
+from tmfkit.security import NO_TOKEN, Principal, allowed
 from tmfkit.subscription import EventSubscriptionInput, HubCreate
 from tmfkit.types import Document
 from tmfkit.write import normal
@@ -26,12 +27,24 @@ AUDIT = "INSERT INTO audit (operation, resource, subject, resource_id, trace_id)
 APPEND = "appendEventName"
 """Extension of the hub body: true adds /<eventType> to the callback, as the listener paths of the files have it."""
 
+REGISTRAR = Principal("a trusted listener", frozenset({"*:hub:create"}))
+"""Who registers a callback without a token, where some are trusted."""
+
 
 class HubEndpoint:
     """The hub of one API version. Same calling convention as a resource's endpoint."""
 
-    def __init__(self, ctx: Context[Any], api: str, base_path: str, version: str, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        ctx: Context[Any],
+        api: str,
+        base_path: str,
+        version: str,
+        callbacks: Callbacks,
+        trusted: Collection[str] = (),
+    ) -> None:
         self.ctx, self.api, self.version, self.callbacks = ctx, api, version, callbacks
+        self.trusted = frozenset(trusted)
         self.base_path = base_path
         self.path = f"{base_path}/hub"
         self.route = f"{self.path}/{{id}}"
@@ -60,6 +73,8 @@ class HubEndpoint:
     async def register(self, scope: Scope, receive: Receive, send: Send, origin: str) -> None:
         http.media_type(scope, (http.JSON_MEDIA,))
         sent = http.parsed(await http.body(scope, receive, self.ctx.settings.max_body_bytes))
+        if scope["tmfkit.principal"] is REGISTRAR and not self._trusts(sent):
+            raise Unauthorized(reason=NO_TOKEN)
         callback, query, append = await self._checked(sent)
         doc: Document = {k: v for k, v in sent.items() if k not in ("id", "href") and v is not None}
         if self.version != "v4":
@@ -84,6 +99,10 @@ class HubEndpoint:
         self.ctx.signals.send("hub")
         location = f"{origin}{self.path}/{quote(row['id'])}".encode()
         await http.respond(send, 201, orjson.dumps(self._shown(row, origin)), [(b"location", location)])
+
+    def _trusts(self, sent: Any) -> bool:
+        callback = sent.get("callback") if isinstance(sent, dict) else None
+        return isinstance(callback, str) and callback in self.trusted
 
     def _shown(self, row: Any, origin: str) -> Document:
         """A registration as this version shows it: v4 has no href."""

@@ -126,8 +126,15 @@ PERMISSION_SPECIFICATION_SET = Resource(
     event_href="path",
 )
 SECURITY_FUNCTION = (
-    Api("TMF669", "partyRoleManagement", ("v4",), (PARTY_ROLE,)),
-    Api("TMF672", "rolesAndPermissionsManagement", ("v5",), (PERMISSION_SPECIFICATION_SET,), root=""),
+    Api("TMF669", "partyRoleManagement", ("v4",), (PARTY_ROLE,), tells_roles=True),
+    Api(
+        "TMF672",
+        "rolesAndPermissionsManagement",
+        ("v5",),
+        (PERMISSION_SPECIFICATION_SET,),
+        root="",
+        tells_roles=True,
+    ),
 )
 
 

@@ -26,6 +26,7 @@ from tmfkit.errors import Forbidden, ServiceUnavailable, Unauthorized
 _logger = logging.getLogger("tmfkit.security")
 
 _ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+NO_TOKEN = "A bearer token is missing"
 _ISSUER_TIMEOUT_S = 5.0
 _RETRY_S = 1.0
 _FORCED_REFRESH_INTERVAL_S = 5.0
@@ -250,7 +251,7 @@ class Verifier:
         Raises Unauthorized, or ServiceUnavailable when the issuer's keys could never be fetched.
         """
         if authorization is None:
-            raise Unauthorized(reason="A bearer token is missing")
+            raise Unauthorized(reason=NO_TOKEN)
         digest = hashlib.sha256(authorization.encode()).digest()
         known = self._verified.get(digest)
         if known is not None:
@@ -269,7 +270,7 @@ class Verifier:
     async def _verify(self, authorization: str) -> dict[str, Any]:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not (token := token.strip()):
-            raise Unauthorized(reason="A bearer token is missing")
+            raise Unauthorized(reason=NO_TOKEN)
         try:
             header = jwt.get_unverified_header(token)
             algorithm = header.get("alg")

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
         None, description="role under which the Canvas administers the component; made at start if it is not there"
     )
 
+    trusted_callbacks: list[str] = Field(
+        default_factory=list,
+        description="callbacks that the hubs of the security function take without a token: the Canvas's identity"
+        " listener has none",
+    )
+
     auth_mode: Literal["oidc", "none"] = Field("oidc", description="none is for a local run only")
     oidc_issuer: str | None = Field(None, description="issuer whose keys sign the bearer tokens")
     oidc_jwks_uri: str | None = Field(None, description="where the keys are, if not found by discovery")
