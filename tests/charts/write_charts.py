@@ -30,10 +30,9 @@ def write(helm: Path) -> None:
         own.write_text(values.joined(own.read_text(), (helm / "library" / "common.yaml").read_text()))
     for chart in (*(helm / name for name in CHARTS), helm / "cem"):
         (chart / "values.schema.json").write_text(values.schema_text(chart / "values.yaml"))
-    subprocess.run(
-        [chart_tools.helm_docs(), "--chart-search-root", helm, "--sort-values-order", "file", "--log-level", "warning"],
-        check=True,
-    )
+    charts = [argument for chart in (*CHARTS, "cem") for argument in ("--chart-to-generate", str(helm / chart))]
+    search = ["--chart-search-root", str(helm), *charts, "--sort-values-order", "file", "--log-level", "warning"]
+    subprocess.run([chart_tools.helm_docs(), *search], check=True)
     for page in helm.glob("*/README.md"):
         page.write_text(page.read_text().rstrip() + "\n")
 

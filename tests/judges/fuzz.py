@@ -36,6 +36,7 @@ EXAMPLES = 500
 SEEDS = range(100, 104)
 PHASES = "examples,coverage,fuzzing,stateful"
 HOURS = 12
+PAGE = "10"
 HOOKS = "import generated\n\ngenerated.register()\n"
 SEEDED_SHARE = 0.5
 """How often an id in a path is that of a resource that is there."""
@@ -179,7 +180,8 @@ def fuzz(component: Component, issuer: Issuer, arguments: argparse.Namespace) ->
     token = issuer.token("fuzz", ["*:*:*"], expires_in_s=HOURS * 3600)
     url = fresh_database(component)
     ids = stored(component, url)
-    environment = {"AUTH_MODE": "oidc", "OIDC_ISSUER": issuer.url, "OIDC_AUDIENCE": issuer.audience}
+    security = {"AUTH_MODE": "oidc", "OIDC_ISSUER": issuer.url, "OIDC_AUDIENCE": issuer.audience}
+    environment = {**security, "DEFAULT_LIMIT": PAGE}  # what is created fills the lists: every answer would be a long one
     found = []
     with process(component, url, **environment) as address:
         headers = {"Authorization": f"Bearer {token}"}
