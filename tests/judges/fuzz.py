@@ -37,6 +37,7 @@ SEEDS = range(100, 104)
 PHASES = "examples,coverage,fuzzing,stateful"
 HOURS = 12
 PAGE = "10"
+"""Default size of a page: what is created fills the lists, and every answer would be a long one."""
 HOOKS = "import generated\n\ngenerated.register()\n"
 SEEDED_SHARE = 0.5
 """How often an id in a path is that of a resource that is there."""
@@ -181,7 +182,7 @@ def fuzz(component: Component, issuer: Issuer, arguments: argparse.Namespace) ->
     url = fresh_database(component)
     ids = stored(component, url)
     security = {"AUTH_MODE": "oidc", "OIDC_ISSUER": issuer.url, "OIDC_AUDIENCE": issuer.audience}
-    environment = {**security, "DEFAULT_LIMIT": PAGE}  # what is created fills the lists: every answer would be a long one
+    environment = {**security, "DEFAULT_LIMIT": PAGE}
     found = []
     with process(component, url, **environment) as address:
         headers = {"Authorization": f"Bearer {token}"}
