@@ -37,7 +37,10 @@ SEEDS = range(100, 104)
 PHASES = "examples,coverage,fuzzing,stateful"
 HOURS = 12
 PAGE = "10"
-"""Default size of a page: what is created fills the lists, and every answer would be a long one."""
+"""Default size of a page: what is created fills the lists, and every answer would be a long one.
+
+Nor is there a worker: hundreds of callbacks are registered where nobody listens, and each would be tried for every event.
+"""
 HOOKS = "import generated\n\ngenerated.register()\n"
 SEEDED_SHARE = 0.5
 """How often an id in a path is that of a resource that is there."""
@@ -182,7 +185,7 @@ def fuzz(component: Component, issuer: Issuer, arguments: argparse.Namespace) ->
     url = fresh_database(component)
     ids = stored(component, url)
     security = {"AUTH_MODE": "oidc", "OIDC_ISSUER": issuer.url, "OIDC_AUDIENCE": issuer.audience}
-    environment = {**security, "DEFAULT_LIMIT": PAGE}
+    environment = {**security, "DEFAULT_LIMIT": PAGE, "WORKER": "false"}
     found = []
     with process(component, url, **environment) as address:
         headers = {"Authorization": f"Bearer {token}"}
