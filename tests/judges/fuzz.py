@@ -39,7 +39,7 @@ HOURS = 12
 PAGE = "10"
 """Default size of a page: what is created fills the lists, and every answer would be a long one.
 
-Nor is there a worker: hundreds of callbacks are registered where nobody listens, and each would be tried for every event.
+Nor is there a worker: hundreds of callbacks are registered where nobody listens, each to be tried for every event.
 """
 HOOKS = "import generated\n\ngenerated.register()\n"
 SEEDED_SHARE = 0.5
