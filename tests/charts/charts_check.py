@@ -33,6 +33,9 @@ TOP = HELM.parent
 ALL = (*CHARTS, "cem")
 OLDEST, NEWEST = "1.25", "1.36"
 LARGEST = 120 * 1024
+NOT_APPLICABLE = "not applicable"
+WELL = 10
+"""Best grade of kube-score."""
 FOREIGN = {"oda.tmforum.org", "monitoring.coreos.com"}
 """Kinds that Kubernetes has no schema of: the ODA's are judged by their CRD, Prometheus's by promtool."""
 
@@ -182,9 +185,9 @@ def components(checks: Checks) -> None:
             done = told(command, cwd=TOP)
             report = json.loads((Path(folder) / "report.json").read_text())
         for result in report["results"]:
-            if result["outcome"] in ("passed", "failed", "error"):
-                problem = f"{one.name}: {result['id']} ({result['level']}): {json.dumps(result.get('found', ''))[:800]}"
-                checks.expect(result["outcome"] == "passed", problem)
+            if result["outcome"] != NOT_APPLICABLE:
+                problem = f"{one.name}: {result['id']} ({result['level']}): {result['reason'][:800]}"
+                checks.expect(result["outcome"] == "pass", problem)
         judged += 1
         if done.returncode not in (0, 1):
             checks.problems.append(f"{one.name}: {done.stderr[-1500:]}")
@@ -192,20 +195,25 @@ def components(checks: Checks) -> None:
 
 
 def policies(checks: Checks) -> None:
-    """kube-linter over all that is rendered; what is allowed is in helm/kube-linter.yaml, with reasons."""
-    linter = chart_tools.go_tool("kube-linter")
+    """kube-score over all that is rendered; what is allowed is in helm/policies.yaml, with reasons."""
+    linter = chart_tools.go_tool("kube-score")
+    allowed = yaml.safe_load((HELM / "policies.yaml").read_text())["allowed"]
+    met = set()
     for one in renderings():
-        with tempfile.TemporaryDirectory(prefix="policies-") as folder:
-            (Path(folder) / "rendered.yaml").write_text(one.text)
-            done = told([linter, "lint", "--config", str(HELM / "kube-linter.yaml"), "--format", "json", folder])
-        answer = json.loads(done.stdout[done.stdout.find("{") :] or "{}")
-        checks.count += len(answer.get("Checks") or [])
-        for found in answer.get("Reports") or []:
-            what = found["Object"]["K8sObject"]
-            kind, name = what["GroupVersionKind"]["Kind"], what["Name"]
-            checks.problems.append(f"{one.name}: {kind} {name}: {found['Check']}: {found['Diagnostic']['Message']}")
-        if not answer:
-            checks.problems.append(f"{one.name}: kube-linter: {done.stderr[-800:]}")
+        command = [linter, "score", "--kubernetes-version", f"v{NEWEST}", "--output-format", "json", "-"]
+        done = told(command, input=one.text)
+        for scored in json.loads(done.stdout):
+            for found in scored["checks"]:
+                test, kind = found["check"]["id"], scored["type_meta"]["kind"]
+                if found["skipped"]:
+                    continue
+                if found["grade"] < WELL and kind in allowed.get(test, {}).get("kinds", ()):
+                    met.add(test)
+                    continue
+                comments = "; ".join(c["summary"] for c in found["comments"] or [])
+                checks.expect(found["grade"] >= WELL, f"{one.name}: {scored['object_name']}: {test}: {comments}")
+    for test in sorted(set(allowed) - met):
+        checks.problems.append(f"helm/policies.yaml allows {test}, which nothing needs any more")
 
 
 def packages(checks: Checks) -> None:

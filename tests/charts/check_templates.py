@@ -344,7 +344,7 @@ REFUSED = [
     (("canvas.lookup=true", "canvas.enabled=false"), "canvas.lookup reads the Component"),
     (("autoscaling.enabled=true", "autoscaling.minReplicas=9"), "is larger than autoscaling.maxReplicas"),
     (("preStopSeconds=40",), "leaves nothing of terminationGracePeriodSeconds"),
-    (("canvas.gateway.quota.limit=json:\"5\"",), "both identifier and limit"),
+    (('canvas.gateway.quota.limit=json:"5"',), "both identifier and limit"),
     (("canvas.apis.nothing.expose=false",), "there is no such API. There are customer360"),
     (("canvas.apis.customerManagement.versions={v1}",), "it is served in v4, v5"),
     (("elsewhere.TMF999=https://example.org/v4",), "there is no such API. There are TMF717"),

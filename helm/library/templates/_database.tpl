@@ -20,6 +20,7 @@ metadata:
   {{- include "tmf-component.metadata" (dict "root" . "name" $name) | nindent 2 }}
 spec:
   type: ClusterIP
+  clusterIP: None
   selector:
     {{- include "tmf-component.selector" . | nindent 4 }}
     app.kubernetes.io/component: database

@@ -31,8 +31,8 @@ spec:
       securityContext:
         {{- include "tmf-component.container-security" .root | nindent 8 }}
       resources:
-        requests: {cpu: 50m, memory: 128Mi}
-        limits: {memory: 512Mi}
+        requests: {cpu: 50m, memory: 128Mi, ephemeral-storage: 16Mi}
+        limits: {memory: 512Mi, ephemeral-storage: 128Mi}
       volumeMounts:
         {{- include "tmf-component.mounts" .root | nindent 8 }}
   volumes:
