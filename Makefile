@@ -32,7 +32,7 @@ check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(SOURCES)
 	@well=true; for folder in $(TESTS); do \
-	  case $$folder in */support/) path=.;; *) path=$$folder;; esac; \
+	  case $$folder in */support/) path=.;; tests/charts/) path=tests/charts:tests/cluster:tests/judges;; *) path=$$folder;; esac; \
 	  echo "$(BIN)/mypy $${folder}*.py"; MYPYPATH=$$path $(BIN)/mypy $${folder}*.py || well=false; done; $$well
 	$(BIN)/lint-imports
 

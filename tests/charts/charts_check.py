@@ -3,8 +3,8 @@
     .venv/bin/python tests/charts/charts_check.py [--only NAME ...]
 
 Helm 3 and Helm 4, every ci/*-values.yaml, templates by pytest, the schemas of the oldest and the newest Kubernetes, the
-CRD of the ODA Component with its rules, a policy scanner, and releases on a real Kubernetes API. A tool that is missing
-is made; one that cannot be had fails the check. Ends with 1 when a check failed.
+CRD of the ODA Component with its rules, a policy scanner, manifest against running component, and releases on a real
+Kubernetes API. A tool that is missing is made; one that cannot be had fails the check. Ends with 1 when a check failed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import chart_tools
+import manifests
 import releases
 import write_charts
 import yaml
@@ -237,6 +238,7 @@ CHECKS: dict[str, Callable[[Checks], None]] = {
     "templates": templates,
     "schemas": schemas,
     "components": components,
+    "manifests": manifests.check,
     "policies": policies,
     "packages": packages,
     "releases": releases.check,

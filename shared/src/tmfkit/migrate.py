@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from functools import cache
@@ -31,6 +32,7 @@ class PostgresqlWithCollation(PostgresqlImpl):
         return super()._cleanup_index_expr(index, expr.replace(' COLLATE "C"', ""))
 
 
+log = logging.getLogger("tmfkit.migrate")
 MIGRATION_LOCK = 0x6D696772
 LOCK_TIMEOUT_MS = 5000
 _PARTITION = re.compile(r"_p(\d{6,8}|default)$")
@@ -73,13 +75,20 @@ async def _with(url: str, work: Callable[[Connection], Any]) -> Any:
 
 
 async def upgrade(package: str, url: str) -> None:
-    """Bring the schema to the newest revision; other processes that try the same wait for us."""
+    """Bring the schema to the newest revision; other processes that try the same wait for us.
+
+    A schema that a newer release has migrated is left as it is: after a rollback this release works on it.
+    """
 
     def work(connection: Connection) -> None:
         connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
         connection.commit()
         try:
             connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+            found = MigrationContext.configure(connection).get_current_revision()
+            if found is not None and found not in _revisions(package)[0]:
+                log.warning("a newer release has migrated the schema to %s: it is left as it is", found)
+                return
             connection.execute(text(INSTANT_FUNCTION))
             connection.commit()
             cfg = config(package)
