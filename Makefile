@@ -11,7 +11,7 @@ ROOTS := shared/tests components/*/tests cem/tests ctk/tests tests
 TESTS := $(sort $(dir $(wildcard $(addsuffix /*.py,$(ROOTS)) $(addsuffix /*/*.py,$(ROOTS)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock migration openapi openapi-check ctk-mutants official-kits fuzz bench chaos alone images image-locks compose-check clean
+.PHONY: help setup run test check lock migration openapi openapi-check ctk-mutants official-kits fuzz bench chaos alone images image-locks compose-check charts charts-check dashboards-check canvas-check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,12 @@ image-locks: $(READY) ## requirements of each image, in the versions of requirem
 
 compose-check: $(READY) ## Compose for real, one fault through it, down; BASE=, POSTGRES_IMAGE=, ARGS="--scale full"
 	BASE_IMAGE="$(BASE)" POSTGRES_IMAGE="$(POSTGRES_IMAGE)" $(BIN)/python tests/images/compose_check.py $(ARGS)
+
+charts: $(READY) ## what in helm/ follows from components and values: facts, schemas, README tables
+	$(BIN)/python tests/charts/write_charts.py $(ARGS)
+
+charts-check: $(READY) ## the charts under Helm 3 and 4, on a real Kubernetes API too; CRDS=the ODA's, ARGS="--only lint"
+	CRDS="$(CRDS)" $(BIN)/python tests/charts/charts_check.py $(ARGS)
 
 clean: ## stop what runs; remove its data (.run) and the environment (.venv)
 	@if [ -x $(BIN)/cem ]; then $(BIN)/cem stop; fi
