@@ -1,4 +1,4 @@
-"""Where a dependent API is, as the ODA Canvas knows it: its information service is asked, not Kubernetes.
+"""Where a dependent API is, as the information service of the ODA Canvas knows it; Kubernetes: canvas_kubernetes.py.
 
 The Canvas writes one TMF638 service for each resolved dependency (use case UC007), with the characteristics
 componentName, dependencyName and url. The service collection is `http://info.canvas.svc.cluster.local/service`.
@@ -27,7 +27,7 @@ class CanvasAddresses:
 
     info_url        the service collection of the information service
     component_name  our own name in the Canvas: `<release>-<component>`
-    dependency_name name of the dependency in our Component manifest
+    dependency_name name of the dependency in our Component manifest, where it has no capitals
     ttl_s           age at which the Canvas is asked again, seconds
     fallback_url    used while the Canvas knows no provider and none was known before
     cut             text from which on an address is cut off: the Canvas gives the address of the whole API, our
@@ -117,10 +117,15 @@ class CanvasAddresses:
             for c in (characteristics if isinstance(characteristics, list) else [])
             if isinstance(c, dict)
         }
-        if told.get("componentName") != self._component or told.get("dependencyName") != self._dependency:
+        dependency = str(told.get("dependencyName")).lower()
+        if told.get("componentName") != self._component or dependency != self._dependency.lower():
             return None
-        url = told.get("url")
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            _logger.warning("%s: the Canvas gives no usable address: %r", self._dependency, url)
-            return None
-        return (url.partition(self._cut)[0] if self._cut else url).rstrip("/")
+        return provider_base(told.get("url"), self._dependency, self._cut)
+
+
+def provider_base(url: Any, dependency: str, cut: str | None = "/tmf-api/") -> str | None:
+    """The address of an API, without what our own paths begin with; None, and a warning, if it is none."""
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        _logger.warning("%s: the Canvas gives no usable address: %r", dependency, url)
+        return None
+    return (url.partition(cut)[0] if cut else url).rstrip("/")

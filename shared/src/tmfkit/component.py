@@ -28,6 +28,7 @@ from starlette.routing import Mount, Route
 
 from tmfkit import deadletter, docs, elsewhere, errors, migrate, openapi
 from tmfkit.canvas import CanvasAddresses
+from tmfkit.canvas_kubernetes import Cluster, KubernetesAddresses, KubernetesCanvas
 from tmfkit.context import Context
 from tmfkit.database import Database, dsn
 from tmfkit.door import NO_DATABASE, Door, no_database
@@ -226,7 +227,9 @@ class Component:
         files = {a.path(base, v): (a, v) for a in served for v in a.versions}
 
         async def entry(request: Request) -> Response:
-            return JSONResponse({"component": self.name, "version": self.version, "apis": sorted(files)})
+            canvas = request.app.state.ctx.canvas
+            known = {} if canvas is None else {"addresses": sorted(canvas.addresses.values())}
+            return JSONResponse({"component": self.name, "version": self.version, "apis": sorted(files)} | known)
 
         async def api_entry(request: Request) -> Response:
             api, version = files[request.url.path.rstrip("/")]
@@ -293,7 +296,8 @@ class Component:
             return JSONResponse({"status": "database not migrated"}, 503)
         worker = request.app.state.worker
         follows = worker.following.states if worker else {}
-        return JSONResponse({"status": "ready", "follows": follows})
+        canvas = {} if ctx.canvas is None else {"canvas": ctx.canvas.states}
+        return JSONResponse({"status": "ready", "follows": follows} | canvas)
 
     def openapi_file(self, api: Api, version: str, base: str | None = None) -> dict[str, Any]:
         """The OpenAPI document of one API in one version."""
@@ -362,20 +366,50 @@ class Component:
         )
         signals = Signals(dsn(url))
         signals.start()
-        upstreams = self._upstreams(settings, telemetry, transports or {})
-        base = settings.public_url.rstrip("/") + self.base(settings)
-        hrefs = {r.model: f"{a.path(base, a.newest)}/{r.path}" for a in self.apis for r in a.resources}
+        canvas = self._canvas(settings)
+        upstreams = self._upstreams(settings, telemetry, transports or {}, canvas)
+        hrefs = self._hrefs(settings, canvas)
         try:
-            yield Context(self.name, settings, database, self.shelves, hrefs, signals, telemetry, upstreams, clock)
+            if canvas is not None:
+                await canvas.start()
+            yield Context(
+                self.name, settings, database, self.shelves, hrefs, signals, telemetry, upstreams, clock, canvas
+            )
         finally:
+            if canvas is not None:
+                await canvas.aclose()
             for upstream in upstreams.values():
                 await upstream.aclose()
             await signals.stop()
             await database.close()
             await asyncio.to_thread(telemetry.close)  # it sends what is left
 
+    def _canvas(self, settings: Settings) -> KubernetesCanvas | None:
+        if not settings.canvas_kubernetes:
+            return None
+        cluster = Cluster(settings.canvas_kubeconfig, settings.canvas_namespace)
+        return KubernetesCanvas(cluster, settings.canvas_name or self.name, settings.dependency_ttl_s)
+
+    def _hrefs(self, settings: Settings, canvas: KubernetesCanvas | None) -> Callable[[type[Entity]], str]:
+        """Model -> address of its collection: PUBLIC_URL's if that was given, else the gateway's once it is known."""
+        places = {r.model: (a.path(self.base(settings), a.newest), r.path) for a in self.apis for r in a.resources}
+        given = "public_url" in settings.model_fields_set
+        origin = (settings.public_url if given else settings.listener_url or settings.public_url).rstrip("/")
+        gateway = None if given else canvas
+
+        def href(model: type[Entity]) -> str:
+            api, resource = places[model]
+            known = None if gateway is None else gateway.addresses.get(api)
+            return f"{known or origin + api}/{resource}"
+
+        return href
+
     def _upstreams(
-        self, settings: Settings, telemetry: Telemetry, transports: Mapping[str, httpx.AsyncBaseTransport]
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        transports: Mapping[str, httpx.AsyncBaseTransport],
+        canvas: KubernetesCanvas | None,
     ) -> dict[str, Upstream]:
         auth, tls = None, trust(settings)
         if settings.client_id and settings.client_secret:
@@ -404,6 +438,8 @@ class Component:
                     fallback_url=configured,
                     tls=tls,
                 )
+            if canvas is not None and name not in settings.elsewhere:
+                address = KubernetesAddresses(canvas, name, address)
             found[name] = Upstream(
                 name,
                 address,

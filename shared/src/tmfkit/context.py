@@ -17,6 +17,7 @@ from tmfkit.store import Shelf, Store
 from tmfkit.types import Entity, Monitor
 
 if TYPE_CHECKING:
+    from tmfkit.canvas_kubernetes import KubernetesCanvas
     from tmfkit.telemetry import Telemetry
     from tmfkit.upstream import Upstream
 
@@ -65,11 +66,12 @@ class Context(Generic[S]):
         settings: S,
         database: Database,
         shelves: Mapping[type[Entity], Shelf],
-        hrefs: Mapping[type[Entity], str],
+        hrefs: Callable[[type[Entity]], str],
         signals: Signals,
         telemetry: Telemetry,
         upstreams: Mapping[str, Upstream],
         clock: Callable[[], datetime] | None = None,
+        canvas: KubernetesCanvas | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -78,6 +80,7 @@ class Context(Generic[S]):
         self.signals = signals
         self.telemetry = telemetry
         self.upstreams = upstreams
+        self.canvas = canvas
         self.background: set[asyncio.Task[Any]] = set()
         self._hrefs = hrefs
         self._clock = clock or (lambda: datetime.now(UTC))
@@ -103,7 +106,7 @@ class Context(Generic[S]):
 
     def href(self, model: type[Entity], id: str) -> str:
         """Address of one of our own resources, in its newest version, as others reach it."""
-        return f"{self._hrefs[model]}/{quote(id, safe='')}"
+        return f"{self._hrefs(model)}/{quote(id, safe='')}"
 
     def wake(self, flow: str) -> None:
         """Run a flow now instead of at its next time; it may live in another process of this component."""

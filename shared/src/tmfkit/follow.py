@@ -101,7 +101,8 @@ class Listeners:
         self._secret: bytes | None = None
 
     def callback(self, secret: bytes, follow: Follow) -> str:
-        base = self.ctx.settings.public_url.rstrip("/")
+        settings = self.ctx.settings
+        base = (settings.listener_url or settings.public_url).rstrip("/")
         return f"{base}{self.prefix}/{quote(follow.name)}/{key_of(secret, follow.name)}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,7 +28,12 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, description="port to listen on")
     public_url: str = Field(
         "http://127.0.0.1:8000",
-        description="scheme and authority under which others reach us; used where no request tells it",
+        description="scheme and authority under which others reach us; used where no request tells it. Unset, and"
+        " with canvas_kubernetes, references take the addresses of our Component",
+    )
+    listener_url: str | None = Field(
+        None,
+        description="scheme and authority under which the APIs that we follow reach our listeners; default public_url",
     )
     base_path: str | None = Field(None, description="first path segment of all routes; default /<component>")
     forwarded_allow: str = Field(
@@ -78,6 +83,15 @@ class Settings(BaseSettings):
     )
     canvas_name: str | None = Field(
         None, description="name at the Canvas: <release>-<component>; default the component's"
+    )
+    canvas_kubernetes: bool = Field(
+        False,
+        description="read our Component and its DependentAPIs from Kubernetes; asked before canvas_info_url. Takes a"
+        " Role with get on our own components.oda.tmforum.org and list on dependentapis.oda.tmforum.org",
+    )
+    canvas_namespace: str | None = Field(None, description="namespace of our Component; default the service account's")
+    canvas_kubeconfig: str | None = Field(
+        None, description="kubeconfig file, for a process outside of the cluster; default the pod's service account"
     )
     ca_file: str | None = Field(None, description="PEM file with the authorities to trust, for private certificates")
     dependency_ttl_s: float = Field(60.0, gt=0, description="how long an address found at the Canvas is believed")
