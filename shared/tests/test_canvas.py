@@ -55,6 +55,12 @@ def test_the_url_of_our_own_dependency_is_found_among_others() -> None:
     assert asyncio.run(canvas.addresses()()) == [GATEWAY]
 
 
+def test_the_canvas_may_write_the_name_without_capitals() -> None:
+    """A manifest must: what the component operator makes of an API's name is the name of a Kubernetes object."""
+    canvas = Canvas(service(f"{GATEWAY}/tmf-api/serviceInventory/v4", dependency="serviceinventory"))
+    assert asyncio.run(canvas.addresses()()) == [GATEWAY]
+
+
 def test_the_whole_address_is_kept_where_it_is_asked_for() -> None:
     canvas = Canvas(service(f"{GATEWAY}/tmf-api/serviceInventory/v4/"))
     assert asyncio.run(canvas.addresses(cut=None)()) == [f"{GATEWAY}/tmf-api/serviceInventory/v4"]

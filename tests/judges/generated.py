@@ -7,8 +7,10 @@ random text is no valid one of these. Invalid ones are sent by tests/test_any_in
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import hypothesis
@@ -37,12 +39,20 @@ EVENTS = st.builds(
     st.sampled_from(["=", ".ne=", ".in="]),
     st.text("abcdefghijklmnopqrstuvwxyzABC0123456789", min_size=1, max_size=12),
 )
+ANOTHER = itertools.count()
 ADDRESS = st.builds(
-    lambda port, path: f"http://127.0.0.1:{port}/{path}",
+    lambda port, path: f"http://127.0.0.1:{port}/{path}{next(ANOTHER)}",
     st.integers(1, 9),
     st.text("abcdefghijklmnopqrstuvwxyz0123456789", max_size=12),
 )
-"""Loopback, where nobody listens."""
+"""Loopback, where nobody listens. Each its own: who deletes a registration deletes it for all with its callback."""
+INSTANT = st.builds(
+    lambda moment, digits, zone: moment.isoformat()[:19] + digits + zone,
+    st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),
+    st.sampled_from(["", ".5", ".123", ".123456"]),
+    st.sampled_from(["Z", "+00:00", "+01:00", "-05:30", "+14:00"]),
+)
+"""Of the years 1 to 9999, also in UTC: databases and programs know no others."""
 ADDED = st.builds(lambda name, value: {"op": "add", "path": f"/{name}", "value": value}, NAME, VALUE)
 CSV = st.just(
     b"resource,service,kpi,value,unit,observedAt,granularityS\ncell-1,video,DRB.UEThpDl,1.5,Mbit/s,2026-01-01T00:00:00Z,300\n"
@@ -70,20 +80,28 @@ def untargeted(observation: float, *, label: str = "") -> float:
     return observation
 
 
+def patched(_: schemathesis.SerializationContext, value: Any) -> bytes:
+    """A patch that is taken from examples and not from the strategy."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
 def register() -> None:
     """Make the strategies known, once."""
-    hypothesis.target = untargeted  # type: ignore[assignment]
+    hypothesis.target = untargeted
     formats = {
         "jsonpath": FILTER,
         "attribute-names": NAMES,
         "attribute-order": ORDER,
         "event-filter": EVENTS,
         "uri": ADDRESS,
+        "date-time": INSTANT,
     }
     for name, strategy in formats.items():
         schemathesis.openapi.format(name, strategy)
     schemathesis.openapi.media_type("application/json-patch+json", PATCH)
     schemathesis.openapi.media_type("application/json-patch-query+json", PATCH)
+    for media in ("application/json-patch+json", "application/json-patch-query+json"):
+        schemathesis.serializer(media)(patched)
     schemathesis.openapi.media_type("text/csv", CSV)
     schemathesis.openapi.media_type("application/xml", XML)
     schemathesis.openapi.media_type("text/xml", XML)

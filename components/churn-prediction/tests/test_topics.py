@@ -87,10 +87,22 @@ def test_a_topic_takes_only_the_events_that_its_queries_match(app: Running) -> N
     one = topic(app, headerQuery="eventType=AlarmCreateEvent", contentQuery="event.alarm.perceivedSeverity=CRITICAL")
     critical = {"eventType": "AlarmCreateEvent", "event": {"alarm": {"perceivedSeverity": "CRITICAL"}}}
     assert app.post(f"{one}/event", critical).status_code == 201
-    assert_tmf_error(app.post(f"{one}/event", DRIFT), 400)
-    assert_tmf_error(app.post(f"{one}/event", critical | {"eventType": "RuleCreateEvent"}), 400)
+    assert_tmf_error(app.post(f"{one}/event", DRIFT), 409)
+    assert_tmf_error(app.post(f"{one}/event", critical | {"eventType": "RuleCreateEvent"}), 409)
     vague = topic(app, headerQuery="some alarms")
-    assert assert_tmf_error(app.post(f"{vague}/event", critical), 400)["attribute"] == "headerQuery"
+    assert assert_tmf_error(app.post(f"{vague}/event", critical), 409)["attribute"] == "headerQuery"
+
+
+def test_who_listens_to_a_topic_can_be_sorted_and_selected(app: Running) -> None:
+    one = topic(app)
+    for name in ("b", "c", "a"):
+        assert app.post(f"{one}/hub", {"callback": f"http://127.0.0.1/{name}"}).status_code == 201
+    ordered = app.get(f"{one}/hub?sort=-callback&fields=callback").json()
+    assert [doc["callback"][-1] for doc in ordered] == ["c", "b", "a"]
+    assert all("callback" in doc and set(doc) <= {"id", "href", "@type", "callback"} for doc in ordered)
+    page = app.get(f"{one}/hub?sort=id&limit=2")
+    assert (page.status_code, page.headers["x-total-count"]) == (206, "3")
+    assert_tmf_error(app.get(f"{one}/hub?sort=other.thing"), 400)
 
 
 def test_below_a_topic_that_is_not_there_is_nothing(app: Running) -> None:

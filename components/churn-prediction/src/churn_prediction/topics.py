@@ -17,12 +17,12 @@ from starlette.routing import Route
 
 from churn_prediction.resources import EVENT, Event, Hub, Topic
 from tmfkit import Api, Component, Transaction, http, openapi
-from tmfkit.errors import BadRequest, NotFound, TmfError
+from tmfkit.errors import Conflict, NotFound, TmfError
 from tmfkit.event import interest
 from tmfkit.http import Receive, Scope, Send
 from tmfkit.hub import HubEndpoint
 from tmfkit.openapi_schemas import reference
-from tmfkit.query import Query, anything, matches, parse, project
+from tmfkit.query import Path, Query, anything, leaves, matches, names_of, parse, project
 from tmfkit.resource import TASK, Resource
 from tmfkit.router import Endpoint
 from tmfkit.store import missing
@@ -33,6 +33,7 @@ from tmfkit.write import Form
 API, VERSION = "AiM", "v4"
 _VIEW = view(replace(EVENT, operations=TASK), VERSION, VERSION)
 FORM = Form(_VIEW)
+_HUB = names_of(Hub)
 _OWN = "SELECT id, doc::text FROM subscription WHERE api = $1 AND version = $2 AND right(query, length($3)) = $3"
 
 
@@ -81,8 +82,10 @@ class TopicHub(HubEndpoint):
     async def list_(self, scope: Scope, send: Send, origin: str) -> None:
         rows = await self.ctx.database.pool.fetch(f"{_OWN} ORDER BY created_at, id", API, VERSION, self.condition)
         settings = self.ctx.settings
-        query = parse(_asked(scope), anything, default_limit=settings.default_limit, max_limit=settings.max_limit)
+        query = parse(_asked(scope), _names, default_limit=settings.default_limit, max_limit=settings.max_limit)
         found = [doc for doc in (self._shown(row, origin) for row in rows) if matches(doc, query)]
+        for path, descending in reversed(query.sort):
+            found.sort(key=lambda doc: str(next(iter(leaves(doc, path)), None) or ""), reverse=descending)
         page = [_project(doc, query) for doc in found[query.offset :][: query.limit]]
         headers = [(b"x-total-count", str(len(found)).encode()), (b"x-result-count", str(len(page)).encode())]
         partial = 0 < len(page) < len(found) and settings.partial_content
@@ -90,7 +93,7 @@ class TopicHub(HubEndpoint):
         await http.respond(send, 206 if partial else 200, orjson.dumps(page), headers, head=head)
 
     async def retrieve(self, scope: Scope, send: Send, id: str, origin: str) -> None:
-        doc = _project(self._shown(await self._own(id), origin), parse(_asked(scope), anything))
+        doc = _project(self._shown(await self._own(id), origin), parse(_asked(scope), _names))
         await http.respond(send, 200, orjson.dumps(doc), [], head=scope["method"] == "HEAD")
 
     async def unregister(self, send: Send, id: str) -> None:
@@ -106,6 +109,11 @@ class TopicHub(HubEndpoint):
     def _shown(self, row: Any, origin: str) -> Document:
         href = f"{origin}{self.path}/{quote(row['id'], safe='')}"
         return {"@type": "Hub", **orjson.loads(row["doc"]), "id": row["id"], "href": href}
+
+
+def _names(dotted: str) -> Path | None:
+    """Attributes of a registration; beside those of its model whatever else was sent."""
+    return _HUB(dotted) or anything(dotted)
 
 
 def _asked(scope: Scope) -> str:
@@ -170,14 +178,17 @@ def described(document: Document) -> Document:
     schemas["Hub"] = Hub.model_json_schema()
     schemas["Hub_Create"] = Form(view(Resource(Hub), VERSION, VERSION)).create_model.model_json_schema()
     one = {"application/json": {"schema": reference("Hub")}}
-    listed = {"application/json": {"schema": {"type": "array", "items": reference("Hub")}}}
+    selected = {"anyOf": [reference("Hub"), reference("Selection")]}
+    listed = {"application/json": {"schema": {"type": "array", "items": selected}}}
     hubs, hub = paths["/topic/{topicId}/hub"], paths["/topic/{topicId}/hub/{id}"]
     hubs["get"]["parameters"] = paths["/event"]["get"]["parameters"]
+    of_events = paths["/event"]["get"]["responses"]["206"]
     hubs["get"]["responses"]["200"]["content"] = listed
+    hubs["get"]["responses"]["206"] = {**of_events, "content": listed}
     hubs["post"]["responses"]["201"]["content"] = one
     hubs["post"]["requestBody"]["content"] = {"application/json": {"schema": reference("Hub_Create")}}
     hub["get"]["parameters"] = paths["/event/{id}"]["get"]["parameters"]
-    hub["get"]["responses"]["200"]["content"] = one
+    hub["get"]["responses"]["200"]["content"] = {"application/json": {"schema": selected}}
     return {
         **document,
         "paths": {path: paths[path] for path in sorted(paths)},
@@ -196,15 +207,15 @@ def within(query: str, condition: str) -> str:
 
 
 def published(topic: Document, event: Document) -> Document:
-    """The event as it stands in the topic. Errors: TmfError 400 where the topic's queries do not match it."""
+    """The event as it stands in the topic. Errors: TmfError 409 where the topic's queries do not match it."""
     for name in ("headerQuery", "contentQuery"):
         wanted = topic.get(name) or ""
         try:
             matching = interest(wanted).wants(event)
         except TmfError as e:
-            raise BadRequest(f"the {name} of topic {topic['id']} is not understood: {e.message}", attribute=name) from e
+            raise Conflict(f"the {name} of topic {topic['id']} is not understood: {e.message}", attribute=name) from e
         if not matching:
-            raise BadRequest(f"topic {topic['id']} takes events with {wanted} only", attribute="event")
+            raise Conflict(f"topic {topic['id']} takes events with {wanted} only", attribute="event")
     return {**event, "topic": {"id": topic["id"], "@referredType": "Topic"}}
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from churn_prediction.resources.party import TypedParty
 from tmfkit.resource import READ, Resource
+from tmfkit.subscription import Callback, Interest
 from tmfkit.types import CharacteristicV4, Entity, EntityRef, Instant, ReadOnly
 
 
@@ -16,7 +17,7 @@ class Topic(Entity):
 
     headerQuery speaks of an event's own attributes, contentQuery of what is below its `event`; both in the language
     of a hub's query: eventType=AlarmCreateEvent, event.alarm.perceivedSeverity=CRITICAL. The standard takes any text:
-    one that is not understood matches nothing.
+    one that is not understood matches nothing (409).
     """
 
     name: str | None = None
@@ -47,8 +48,8 @@ class Event(Entity):
 class Hub(Entity):
     """Who wants to hear of the events of a topic, and where."""
 
-    callback: str
-    query: str | None = None
+    callback: Callback
+    query: Interest = None
 
 
 TOPIC = Resource(
