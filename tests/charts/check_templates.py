@@ -334,6 +334,16 @@ def test_the_umbrella_installs_what_is_asked_for_and_joins_it() -> None:
     assert addresses["customer360"] == "http://r1-customer-360.components.svc.cluster.local:8000/r1-customer-360"
 
 
+def test_references_lead_to_the_service_or_where_the_canvas_says_and_callbacks_always_to_the_service() -> None:
+    service = "http://r1-customer-360.components.svc.cluster.local:8000"
+    told = {
+        settings: {k: environment(rendered("customer-360", *settings)).get(k) for k in ("PUBLIC_URL", "LISTENER_URL")}
+        for settings in ((), ("canvas.lookup=true",), ("canvas.lookup=true", "publicUrl=https://oda.example.org"))
+    }
+    assert [t["PUBLIC_URL"] for t in told.values()] == [service, None, "https://oda.example.org"]
+    assert {t["LISTENER_URL"] for t in told.values()} == {service}
+
+
 # --- what is refused, and the sentence ---
 
 REFUSED = [

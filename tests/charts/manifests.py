@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "judges"))
 
 from serving import process
 
-OURS = {"DATABASE_URL", "PORT", "HOST", "PUBLIC_URL", "AUTH_MODE", "FORWARDED_ALLOW"}
+OURS = {"DATABASE_URL", "PORT", "HOST", "PUBLIC_URL", "LISTENER_URL", "AUTH_MODE", "FORWARDED_ALLOW"}
 """What is another in the test than in a cluster."""
 
 

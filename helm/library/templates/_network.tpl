@@ -107,7 +107,7 @@ rules:
     verbs: [get]
   - apiGroups: [oda.tmforum.org]
     resources: [dependentapis]
-    verbs: [get, list]
+    verbs: [list]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding

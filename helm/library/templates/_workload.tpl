@@ -18,8 +18,13 @@ automountServiceAccountToken: false
   value: "8000"
 - name: BASE_PATH
   value: {{ include "tmf-component.base" . }}
+{{- $public := tpl $v.publicUrl . }}
+{{- if or $public (not $v.canvas.lookup) }}
 - name: PUBLIC_URL
-  value: {{ tpl $v.publicUrl . | default (include "tmf-component.address" .) | quote }}
+  value: {{ $public | default (include "tmf-component.address" .) | quote }}
+{{- end }}
+- name: LISTENER_URL
+  value: {{ include "tmf-component.address" . | quote }}
 - name: FORWARDED_ALLOW
   value: {{ $v.forwardedAllow | quote }}
 {{- if $v.demoDatabase.enabled }}
