@@ -11,7 +11,7 @@ ROOTS := shared/tests components/*/tests cem/tests ctk/tests tests
 TESTS := $(sort $(dir $(wildcard $(addsuffix /*.py,$(ROOTS)) $(addsuffix /*/*.py,$(ROOTS)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock migration openapi openapi-check ctk-mutants official-kits fuzz bench chaos alone images image-locks compose-check charts charts-check dashboards-check canvas-check clean
+.PHONY: help setup run test check lock migration openapi openapi-check ctk-mutants official-kits fuzz bench chaos alone images image-locks compose-check charts charts-check dashboards dashboards-check canvas-check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,12 @@ charts: $(READY) ## what in helm/ follows from components and values: facts, sch
 
 charts-check: $(READY) ## the charts under Helm 3 and 4, on a real Kubernetes API too; CRDS=the ODA's, ARGS="--only lint"
 	CRDS="$(CRDS)" $(BIN)/python tests/charts/charts_check.py $(ARGS)
+
+dashboards: $(READY) ## helm/*/dashboards and rules, written anew from tests/dashboards
+	$(BIN)/python tests/dashboards/written.py
+
+dashboards-check: $(READY) ## a Prometheus scrapes the demo run: dashboards answer, alerts hold; ARGS="--scale tiny"
+	$(BIN)/python tests/dashboards/dashboards_check.py $(ARGS)
 
 clean: ## stop what runs; remove its data (.run) and the environment (.venv)
 	@if [ -x $(BIN)/cem ]; then $(BIN)/cem stop; fi

@@ -138,8 +138,33 @@ def test_the_metrics_are_those_of_prometheus(app: Running) -> None:
             "tmfkit_outbox_lag_seconds",
             "tmfkit_deliveries_pending",
             "tmfkit_dead_letters_total",
+            "tmfkit_database_connections_max",
+            "process_cpu_seconds_total",
         ):
             assert re.search(rf"^{name}[ {{]", told.text, re.M), name
+
+
+def test_connections_are_counted_when_the_metrics_are_read(app: Running) -> None:
+    used = re.compile(r'^tmfkit_database_connections\{state="used"\} (\d+)', re.M)
+
+    def count() -> int:
+        found = used.search(app.ctx.telemetry.render().decode())
+        assert found
+        return int(found[1])
+
+    async def within() -> int:
+        async with app.ctx.transaction():
+            return count()
+
+    before = count()
+    assert app.loop.run(within()) == before + 1
+    assert count() == before
+
+
+def test_a_flow_that_never_ran_is_seen_as_such() -> None:
+    with running(customer_360, worker=True, database_url=fresh_database(customer_360)) as app:
+        told = app.get("/metrics").text
+        assert 'tmfkit_flow_duration_seconds_count{flow="assemble",outcome="failed"} 0.0' in told
 
 
 def test_the_outbox_is_seen_in_the_metrics() -> None:
@@ -149,6 +174,8 @@ def test_the_outbox_is_seen_in_the_metrics() -> None:
         until(lambda: app.sql("SELECT count(*) FROM delivery WHERE attempts > 0")[0][0], "an attempt")
         until(lambda: "tmfkit_deliveries_pending 1.0" in app.get("/metrics").text, "the gauge")
         assert 'tmfkit_delivery_duration_seconds_count{outcome="failed"}' in app.get("/metrics").text
+        waits = re.compile(r"^tmfkit_deliveries_lag_seconds [1-9]", re.M)
+        until(lambda: waits.search(app.get("/metrics").text), "its age")
         pruned = re.compile(r'tmfkit_flow_duration_seconds_count\{flow="prune",outcome="ok"\} [1-9]')
         until(lambda: pruned.search(app.get("/metrics").text), "the flow")
 

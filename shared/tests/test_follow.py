@@ -262,6 +262,31 @@ def test_a_publisher_that_comes_later_is_followed_as_soon_as_it_is_there() -> No
             assert books.sql("SELECT shipment FROM heard")[0][0] == id
 
 
+def test_the_metrics_tell_whether_a_subscription_stands_and_what_came_by_it() -> None:
+    port = free_port()
+    name = accounting.FOLLOW.name
+    dependencies = {"shipping": f"http://127.0.0.1:{port}/shipping"}
+    with Online(accounting.component, **{**QUICK, "dependencies": dependencies}) as books:
+        assert f'tmfkit_following{{follow="{name}"}} 0.0' in metrics(books)
+        with publisher(port=port) as shop:
+            until(lambda: f'tmfkit_following{{follow="{name}"}} 1.0' in metrics(books), "the subscription", 60)
+            created(shop)
+            heard = f'http_response_status_code="201",http_route="/accounting/listener/{name}"}} 1.0'
+            until(lambda: heard in metrics(books), "the event")
+        until(lambda: f'tmfkit_following{{follow="{name}"}} 0.0' in metrics(books), "its end")
+
+
+def test_the_metrics_tell_whether_the_database_answers(shop: Online) -> None:
+    until(lambda: "tmfkit_database_up 1.0" in metrics(shop), "an answer")
+    with away(shop.url):
+        until(lambda: "tmfkit_database_up 0.0" in metrics(shop), "no answer")
+    until(lambda: "tmfkit_database_up 1.0" in metrics(shop), "an answer again")
+
+
+def metrics(online: Online) -> str:
+    return online.client.get("/metrics").text
+
+
 def test_a_publisher_that_has_lost_its_database_is_followed_anew() -> None:
     port = free_port()
     with ExitStack() as stack:

@@ -151,11 +151,11 @@ def _events(own: str, watched: Watched) -> list[Alert]:
         Alert(
             "CemListenerDeaf",
             "warning",
-            "30m",
-            f"max {EACH} (tmfkit_deliveries_pending{{{own}}}) > 0\n"
+            "5m",
+            f"max {EACH} (tmfkit_deliveries_lag_seconds{{{own}}}) > 900\n"
             f'and {MATCHED} sum {EACH} (increase({deliveries}{{{own},outcome="failed"}}[10m])) > 0',
             "A listener of {{ $labels.job }} does not take its notifications",
-            "For half an hour notifications have been waiting and tries have failed; {{ $value }} wait.",
+            "The oldest notification has waited {{ $value | humanizeDuration }}, and tries fail.",
         ),
         Alert(
             "CemDeadLetters",
@@ -166,18 +166,15 @@ def _events(own: str, watched: Watched) -> list[Alert]:
             "{{ $value }} notifications were given up and are kept for replay.",
         ),
     ]
-    post = f'http_client_request_duration_seconds_count{{{own},http_request_method="POST"'
     if watched.follows:
-        by = "by (namespace, job, dependency)"
         made.append(
             Alert(
                 "CemFollowBroken",
                 "warning",
                 "5m",
-                f"sum {by} (increase({post}}}[5m])) > 0\n"
-                f'unless sum {by} (increase({post},http_response_status_code=~"2.."}}[5m])) > 0',
-                "{{ $labels.job }} does not hear {{ $labels.dependency }}",
-                "No subscription at {{ $labels.dependency }} has been confirmed for five minutes, though it was tried.",
+                f"max by (namespace, job, follow) (tmfkit_following{{{own}}}) == 0",
+                "{{ $labels.job }} does not hear {{ $labels.follow }}",
+                "The subscription {{ $labels.follow }} does not stand: events are missed until it does.",
             )
         )
     return made
@@ -219,16 +216,23 @@ def _work(own: str, watched: Watched) -> list[Alert]:
 
 
 def _database(own: str) -> list[Alert]:
-    served = f"http_server_request_duration_seconds_count{{{own}"
     return [
         Alert(
             "CemDatabaseAway",
             "critical",
-            "2m",
-            f'sum {EACH} (rate({served},http_response_status_code="503",http_route!~".*/metrics"}}[2m]))\n'
-            f'/ sum {EACH} (rate({served},http_route!~".*/metrics"}}[2m])) > 0.5',
+            "1m",
+            f"max {EACH} (tmfkit_database_up{{{own}}}) == 0",
             "The database of {{ $labels.job }} does not answer",
-            "{{ $value | humanizePercentage }} of all answers are 503.",
+            "No instance of {{ $labels.job }} gets an answer from its database.",
+        ),
+        Alert(
+            "CemDatabasePoolExhausted",
+            "warning",
+            "5m",
+            f'min_over_time(tmfkit_database_connections{{{own},state="used"}}[2m])\n'
+            f"/ ignoring (state) tmfkit_database_connections_max{{{own}}} >= 1",
+            "{{ $labels.instance }} of {{ $labels.job }} has no free database connection",
+            "All connections have been at work whenever it was looked at for minutes: requests wait for one.",
         ),
     ]
 
@@ -340,6 +344,15 @@ def churn_prediction(own: str) -> list[Alert]:
             f"unless sum {EACH} (increase(churn_assessments_total{{{own}}}[30m])) > 0",
             "News of customers is not assessed",
             "{{ $value }} news wait, and nobody has been assessed for half an hour.",
+        ),
+        Alert(
+            "CemModelBadlyCalibrated",
+            "warning",
+            "1h",
+            f"max {EACH} (churn_model_calibration_error{{{own}}}) > 0.1",
+            "The probabilities of the churn model are off",
+            "The expected calibration error of the active model is {{ $value | humanizePercentage }}: offers are "
+            "weighed with wrong probabilities.",
         ),
     ]
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from grafana import Panel, Row, dashboard, figure, graph
-from series import RUN, SERVED, by_resource, increase, is_, newest, quantile, quantiles, rate
+from series import RUN, SERVED, by_resource, increase, is_, newest, quantile, quantiles, rate, selected
 from software import software
+
+HIGH = 'band=~"high|critical"'
 
 
 def service_quality() -> Sequence[Panel]:
@@ -177,6 +179,12 @@ def churn_prediction() -> Sequence[Panel]:
     assessed, offers = "churn_assessments_total", "churn_recommendations_total"
     return [
         figure(
+            "Customers at risk",
+            "Customers whose newest assessment is in the band high or critical.",
+            "short",
+            f"sum(max by (band) ({selected('churn_customers_at_risk', HIGH)}))",
+        ),
+        figure(
             "Customers assessed",
             "Customers who have an assessment by the active model (TMF696).",
             "short",
@@ -215,6 +223,21 @@ def churn_prediction() -> Sequence[Panel]:
             "short",
             newest("churn_touched_waiting"),
         ),
+        figure(
+            "Ranking of the model",
+            "Area under the ROC curve in cross-validation: 0.5 is chance, 1 is perfect.",
+            "short",
+            newest("churn_model_auc"),
+            decimals=3,
+        ),
+        figure(
+            "Calibration of the model",
+            "Expected calibration error in cross-validation: by how much its probabilities are off on average.",
+            "percentunit",
+            newest("churn_model_calibration_error"),
+            limits=((0.05, "orange"), (0.1, "red")),
+            decimals=1,
+        ),
         graph(
             "Assessments by cause",
             "Customers assessed: because of an event, or because there is a new model.",
@@ -227,6 +250,12 @@ def churn_prediction() -> Sequence[Panel]:
             "Mean of the newest probabilities. A jump without news about customers: look at the data that come in.",
             "percentunit",
             {"mean": newest("churn_probability_mean")},
+        ),
+        graph(
+            "Customers by band",
+            "Customers by band of their newest assessment.",
+            "short",
+            {"{{band}}": f"max by (band) ({selected('churn_customers_at_risk')})"},
         ),
         graph(
             "News waiting",

@@ -110,6 +110,13 @@ def events(*, follows: bool) -> Row:
             limits=((1, "red"),),
             decimals=0,
         ),
+        figure(
+            "Oldest not delivered",
+            "Age of the oldest notification that its listener has not taken yet.",
+            "s",
+            newest("tmfkit_deliveries_lag_seconds"),
+            limits=((300, "orange"), (900, "red")),
+        ),
         graph(
             "Waiting",
             "Events that are not yet turned into notifications (outbox), and notifications still to be delivered.",
@@ -131,10 +138,18 @@ def events(*, follows: bool) -> Row:
                 "Notifications of other components that arrived at the listeners, by answer.",
                 "ops",
                 {
-                    "{{http_response_status_code}}": "sum by (http_response_status_code) ("
-                    + rate(f"{SERVED}_count", 'http_request_method="POST"', 'http_route="other"')
+                    "{{http_route}} {{http_response_status_code}}": "sum by (http_route, http_response_status_code) ("
+                    + rate(f"{SERVED}_count", 'http_route=~".*/listener/.+"')
                     + ")"
                 },
+            )
+        )
+        panels.append(
+            graph(
+                "Subscriptions",
+                "1: our subscription at the other component stands. 0: not yet, or no more.",
+                "short",
+                {"{{follow}}": f"min by (follow) ({selected('tmfkit_following')})"},
             )
         )
     return Row("Events", panels)
@@ -214,6 +229,49 @@ def process() -> Row:
                 "this release knows.",
                 "percentunit",
                 {"{{instance}}": share(_by_instance(rate(count, unavailable)), _by_instance(rate(count)))},
+            ),
+            graph(
+                "Database answers",
+                "1: the database answered when it was last asked (every 5 s).",
+                "short",
+                {"{{instance}}": _by_instance(selected("tmfkit_database_up"), "min")},
+            ),
+            graph(
+                "Connections",
+                "Connections of the pool: at work, idle, and how many there may be.",
+                "short",
+                {
+                    "{{state}}": f"sum by (state) ({selected('tmfkit_database_connections')})",
+                    "allowed": f"sum({selected('tmfkit_database_connections_max')})",
+                },
+            ),
+            graph(
+                "Processor",
+                "Processor time, in cores.",
+                "short",
+                {"{{instance}}": _by_instance(rate("process_cpu_seconds_total"))},
+            ),
+            graph(
+                "Memory",
+                "Resident memory.",
+                "bytes",
+                {"{{instance}}": _by_instance(selected("process_resident_memory_bytes"), "max")},
+            ),
+            graph(
+                "Open files",
+                "File descriptors, sockets included, as a share of what the process may open.",
+                "percentunit",
+                {
+                    "{{instance}}": _by_instance(selected("process_open_fds"), "max")
+                    + " / "
+                    + _by_instance(selected("process_max_fds"), "max")
+                },
+            ),
+            graph(
+                "Running since",
+                "Age of the process. A fall to 0 is a restart.",
+                "s",
+                {"{{instance}}": "time() - " + _by_instance(selected("process_start_time_seconds"), "max")},
             ),
             graph(
                 "Instances",

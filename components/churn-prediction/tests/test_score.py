@@ -254,3 +254,7 @@ def test_the_business_numbers_are_measured(scoring: Any) -> None:
     assert shown["churn_labelled_customers"] == 600.0
     assert 0.0 < shown["churn_probability_mean"] < 1.0
     assert shown["churn_model_age_seconds"] > 0.0
+    assert 0.5 < shown["churn_model_auc"] < 1.0
+    assert 0.0 <= shown["churn_model_calibration_error"] < 0.5
+    bands = [value for name, value in shown.items() if name.startswith("churn_customers_at_risk{")]
+    assert len(bands) == 4 and sum(bands) == shown["churn_assessed_customers"]

@@ -364,6 +364,7 @@ class Component:
             statement_timeout_ms=settings.statement_timeout_ms,
             name=self.name,
         )
+        telemetry.pool(settings.database_connections, lambda: database.used, lambda: database.idle)
         signals = Signals(dsn(url))
         signals.start()
         canvas = self._canvas(settings)

@@ -88,6 +88,11 @@ class Lanes:
             await asyncio.shield(self._pool.release(lane))
         self._wake()
 
+    @property
+    def free(self) -> int:
+        """Lanes that nobody uses now."""
+        return len(self._free)
+
     def _wake(self) -> None:
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -130,6 +135,16 @@ class Database:
             },
         )
         return cls(pool, Lanes(pool, max(1, connections // 2)))
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for work, in the pool and in the lanes."""
+        return int(self.pool.get_idle_size()) + self.lanes.free
+
+    @property
+    def used(self) -> int:
+        """Connections at work now."""
+        return int(self.pool.get_size()) - self.idle
 
     async def close(self) -> None:
         await self.lanes.close()

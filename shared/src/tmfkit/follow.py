@@ -110,6 +110,7 @@ class Listeners:
         follow = self.follows.get(parts[0])
         if follow is None or len(parts) not in (2, 3):
             raise NotFound("no such listener")
+        scope["tmfkit.route"] = f"{self.prefix}/{follow.name}"
         if scope["method"] != "POST":
             raise MethodNotAllowed("a listener knows only POST", allow=["POST"])
         if self._secret is None:
@@ -133,6 +134,8 @@ class Following:
     def __init__(self, ctx: Context[Any], listeners: Listeners) -> None:
         self.ctx, self.listeners = ctx, listeners
         self.states: dict[str, str] = dict.fromkeys(listeners.follows, "waiting")
+        for name in self.states:
+            ctx.telemetry.following(name, False)
 
     async def run(self) -> None:
         await asyncio.gather(*(self._keep(f) for f in self.listeners.follows.values()))
@@ -146,10 +149,12 @@ class Following:
                     log.info("%s: following again", follow.name)
                 failures = 0
                 self.states[follow.name] = "following"
+                self.ctx.telemetry.following(follow.name, True)
                 pause = self.ctx.settings.follow_interval_s
             except Exception as e:  # our database, their API, or a handler during backfill: it is tried again
                 failures += 1
                 self.states[follow.name] = "waiting"
+                self.ctx.telemetry.following(follow.name, False)
                 passing = isinstance(e, TmfError | OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
                 if failures in (1, 10) or failures % 100 == 0:
                     level = logging.INFO if passing else logging.ERROR

@@ -49,6 +49,8 @@ class Worker:
         ]
         for task in self._tasks:
             task.add_done_callback(_report)
+        for flow in self.flows:
+            self.ctx.telemetry.flow_known(flow.name)
 
     async def stop(self) -> None:
         while unfinished := [task for task in self._tasks if not task.done()]:
@@ -106,16 +108,29 @@ class Worker:
                 await asyncio.sleep(5.0)
 
     async def _observe(self) -> None:
-        """Gauges that need a look into the database: how far the outbox lags."""
+        """Gauges that need a look into the database: whether it answers, how far the outbox and the deliveries lag."""
+        telemetry = self.ctx.telemetry
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                row = await self.ctx.database.pool.fetchrow(
-                    "SELECT (SELECT count(*) FROM outbox WHERE relayed_at IS NULL) AS waiting,"
-                    " (SELECT extract(epoch FROM now() - min(at)) FROM outbox WHERE relayed_at IS NULL) AS lag,"
-                    " (SELECT count(*) FROM delivery WHERE dead_at IS NULL) AS pending,"
-                    " (SELECT count(*) FROM delivery WHERE dead_at IS NOT NULL) AS dead"
+            try:
+                async with asyncio.timeout(10.0):
+                    row = await self.ctx.database.pool.fetchrow(
+                        "SELECT (SELECT count(*) FROM outbox WHERE relayed_at IS NULL) AS waiting,"
+                        " (SELECT extract(epoch FROM now() - min(at)) FROM outbox WHERE relayed_at IS NULL) AS lag,"
+                        " count(*) FILTER (WHERE dead_at IS NULL) AS pending,"
+                        " count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,"
+                        " extract(epoch FROM now() - min(created_at) FILTER (WHERE dead_at IS NULL)) AS undelivered"
+                        " FROM delivery"
+                    )
+                telemetry.database_answers(True)
+                telemetry.outbox(
+                    row["waiting"],
+                    float(row["lag"] or 0),
+                    row["pending"],
+                    row["dead"],
+                    float(row["undelivered"] or 0),
                 )
-                self.ctx.telemetry.outbox(row["waiting"], float(row["lag"] or 0), row["pending"], row["dead"])
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # TimeoutError is an OSError
+                telemetry.database_answers(False)
             await asyncio.sleep(5.0)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -29,6 +29,7 @@ class Metrics:
     def __init__(self, service_name: str) -> None:
         self.registry = CollectorRegistry(target_info={"service_name": service_name})
         self._declared: dict[str, tuple[MetricWrapperBase, tuple[str, ...]]] = {}
+        ProcessCollector(registry=self.registry)
         self._requests = self.histogram(
             "http_server_request_duration",
             "Requests served, by method, route and status.",
@@ -56,6 +57,17 @@ class Metrics:
         self._lag = self.gauge("tmfkit_outbox_lag", "Age of the oldest event that waits.", unit="seconds")
         self._pending = self.gauge("tmfkit_deliveries_pending", "Notifications still to be delivered.")
         self._dead = self.gauge("tmfkit_deliveries_dead", "Dead letters that are kept for replay.")
+        self._undelivered = self.gauge(
+            "tmfkit_deliveries_lag", "Age of the oldest notification still to be delivered.", unit="seconds"
+        )
+        self._follows = self.gauge(
+            "tmfkit_following", "1: the subscription stands, 0: not yet or no more.", ("follow",)
+        )
+        self._database_up = self.gauge("tmfkit_database_up", "1: the database answers, 0: it does not.")
+        self._connections = self.gauge(
+            "tmfkit_database_connections", "Connections of the pool, at work (used) or not (idle).", ("state",)
+        )
+        self._connections_max = self.gauge("tmfkit_database_connections_max", "Connections that the pool may open.")
         self._request_series: dict[tuple[str, str, int], Histogram] = {}
         self._upstream_series: dict[tuple[str, str, int], Histogram] = {}
 
@@ -115,12 +127,14 @@ class Metrics:
             series = self._upstream_series[key] = self._upstreams.labels(dependency, method, str(status))
         series.observe(duration_s)
 
-    def outbox(self, waiting: int, lag_s: float, pending: int, dead: int) -> None:
-        """How far the events have come: not yet relayed, age of the oldest, not yet delivered, given up."""
+    def outbox(self, waiting: int, lag_s: float, pending: int, dead: int, undelivered_s: float = 0.0) -> None:
+        """How far the events have come: not yet relayed, age of the oldest, not yet delivered, given up, age of the
+        oldest not delivered."""
         self._waiting.set(waiting)
         self._lag.set(lag_s)
         self._pending.set(pending)
         self._dead.set(dead)
+        self._undelivered.set(undelivered_s)
 
     def delivered(self, outcome: str, duration_s: float) -> None:
         """A notification was sent: ok or failed."""
@@ -129,6 +143,25 @@ class Metrics:
     def dead_letter(self) -> None:
         """A notification was given up."""
         self._dead_letters.inc()
+
+    def following(self, follow: str, stands: bool) -> None:
+        """A subscription at another component stands, or does not."""
+        self._follows.labels(follow).set(stands)
+
+    def database_answers(self, well: bool) -> None:
+        """Whether the database has just answered."""
+        self._database_up.set(well)
+
+    def pool(self, size: int, used: Callable[[], int], idle: Callable[[], int]) -> None:
+        """The connections, counted when the numbers are read: who waits for one could not tell."""
+        self._connections_max.set(size)
+        self._connections.labels("used").set_function(used)
+        self._connections.labels("idle").set_function(idle)
+
+    def flow_known(self, name: str) -> None:
+        """A flow that will run: its series begin at 0, so that one that never ran is seen."""
+        for outcome in ("ok", "failed"):
+            self._flows.labels(name, outcome)
 
     def flow(self, name: str, outcome: str, duration_s: float) -> None:
         """A flow has run: ok or failed."""
