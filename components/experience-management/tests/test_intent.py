@@ -200,6 +200,27 @@ def test_an_expression_is_judged_by_its_language(app: Running, expression: Docum
     assert error["attribute"] == attribute
 
 
+@pytest.mark.parametrize(
+    ("stored", "sent", "status"),
+    [
+        ({"@type": "IntentExpression", "iri": "i"}, {"@type": "JsonLdExpression"}, 409),
+        ({"@type": "TurtleExpression", "iri": "i", "expressionValue": "a"}, {"@type": "JsonLdExpression"}, 409),
+        ({"@type": "IntentExpression", "iri": "i"}, {"@type": "TurtleExpression", "expressionValue": 5}, 400),
+        ({"@type": "TurtleExpression", "iri": "i", "expressionValue": "a"}, {"iri": None}, 400),
+        ({"@type": "TurtleExpression", "iri": "i", "expressionValue": "a"}, {"iri": "j"}, 200),
+    ],
+)
+def test_a_patch_that_does_not_go_with_what_is_stored_is_a_conflict_and_a_wrong_one_is_refused(
+    app: Running, stored: Document, sent: Document, status: int
+) -> None:
+    made = wished(app, expression=stored)
+    told = app.patch(f"{BASE}/intent/{made['id']}", {"expression": sent})
+    assert told.status_code == status, told.text
+    if status != 200:
+        assert_tmf_error(told, status)
+        assert app.get(f"{BASE}/intent/{made['id']}").json() == made
+
+
 def test_json_ld_is_kept_as_it_comes(app: Running) -> None:
     value = {"@context": {"ex": "https://op.example/"}, "@graph": [{"@id": "https://op.example/i", "ex:goal": 5}]}
     expression = {"@type": "JsonLdExpression", "iri": "https://op.example/i", "expressionValue": value}

@@ -15,7 +15,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tmfkit import patch
-from tmfkit.base import LARGEST, SMALLEST, form_of, forms_of, fractions_refused
+from tmfkit.base import LARGEST, SMALLEST, form_of, forms_of, fractions_refused, mistakes
 from tmfkit.errors import BadRequest, Conflict, TmfError, from_validation
 from tmfkit.http import JSON_MEDIA, JSON_PATCH, JSON_PATCH_QUERY, MERGE_PATCH
 from tmfkit.query import Path, leaves, model_fields, names_of, unwrapped
@@ -175,8 +175,8 @@ class Form:
             try:
                 after = self._normal_changes(before, after)
             except BadRequest as e:
-                if media in (JSON_MEDIA, MERGE_PATCH) and lacks_only(e):
-                    raise Conflict(f"{e.message}, and nothing is stored to merge it with", attribute=e.attribute) from e
+                if media in (JSON_MEDIA, MERGE_PATCH) and of_the_stored(e, sent):
+                    raise Conflict(f"{e.message}, merged with what is stored", attribute=e.attribute) from e
                 raise
         return self.finished(stored, self.view.merge(stored, before, after), now)
 
@@ -227,16 +227,23 @@ def check_move(name: str, lifecycle: Any, old: Document, new: Document) -> None:
         )
 
 
-def lacks_only(error: BadRequest) -> bool:
-    """Whether all that is wrong with a document is what an object inside of it lacks: of a merge patch no mistake by
-    itself, but one where no such object is stored (RFC 5789 section 2.2, conflicting state)."""
+def of_the_stored(error: BadRequest, sent: Any) -> bool:
+    """Whether all that is wrong with a merged document is what a merge patch does not say inside of its objects: of the
+    patch no mistake, but it does not go with what is stored (RFC 5789 section 2.2, conflicting state)."""
     cause = error.__cause__
-    if not isinstance(cause, ValidationError):
-        return False
-    found = cause.errors(include_url=False)
-    return all(
-        e["type"] == "missing" and len(e["loc"]) > 1 and not any(type(p) is int for p in e["loc"]) for e in found
-    )
+    return isinstance(cause, ValidationError) and all(_unsaid(place, sent) for place, _ in mistakes(cause))
+
+
+def _unsaid(place: tuple[int | str, ...], sent: Any) -> bool:
+    """Whether a place inside of an attribute is not in the patch. A list is sent whole."""
+    value = sent
+    for step in place:
+        if not isinstance(value, dict):
+            return False
+        if step not in value:
+            return len(place) > 1
+        value = value[step]
+    return False
 
 
 def normal(model: type[BaseModel], sent: Mapping[str, Any], text: bytes | None = None) -> Document:
