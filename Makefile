@@ -90,6 +90,9 @@ dashboards: $(READY) ## helm/*/dashboards and rules, written anew from tests/das
 dashboards-check: $(READY) ## a Prometheus scrapes the demo run: dashboards answer, alerts hold; ARGS="--scale tiny"
 	$(BIN)/python tests/dashboards/dashboards_check.py $(ARGS)
 
+canvas-check: $(READY) ## the charts under the ODA Canvas's own operators; OPERATORS=a checkout of oda-canvas
+	$(BIN)/python tests/cluster/canvas_check.py "$(OPERATORS)" $(ARGS)
+
 clean: ## stop what runs; remove its data (.run) and the environment (.venv)
 	@if [ -x $(BIN)/cem ]; then $(BIN)/cem stop; fi
 	rm -rf .run .venv
