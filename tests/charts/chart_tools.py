@@ -82,13 +82,12 @@ def helm_docs() -> str:
 
 
 def schemas() -> Path:
-    """Folder of the JSON schemas of Kubernetes, one folder inside for each version."""
+    """Folder of the package that holds the JSON schemas of Kubernetes, for sys.path."""
     folder = CACHE / "kubernetes-schemas" / SCHEMAS.partition("==")[2]
-    found = folder / "kubernetes_validate" / "kubernetes-json-schema"
-    if not found.is_dir():
+    if not (folder / "kubernetes_validate").is_dir():
         print(f"fetching {SCHEMAS}", flush=True)
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), SCHEMAS],
+            [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), SCHEMAS],
             check=True,
         )
-    return found
+    return folder

@@ -157,7 +157,7 @@ def templates(checks: Checks) -> None:
 
 def schemas(checks: Checks) -> None:
     """Strict schemas of the oldest and the newest Kubernetes that are supported."""
-    sys.path.insert(0, str(chart_tools.schemas()))
+    sys.path.append(str(chart_tools.schemas()))  # at the end: what we have ourselves comes first
     validate = importlib.import_module("kubernetes_validate")
     for version in (OLDEST, NEWEST):
         for one in renderings():

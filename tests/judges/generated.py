@@ -80,11 +80,6 @@ def untargeted(observation: float, *, label: str = "") -> float:
     return observation
 
 
-def patched(_: schemathesis.SerializationContext, value: Any) -> bytes:
-    """A patch that is taken from examples and not from the strategy."""
-    return value if isinstance(value, bytes) else json.dumps(value).encode()
-
-
 def register() -> None:
     """Make the strategies known, once."""
     hypothesis.target = untargeted
@@ -100,13 +95,12 @@ def register() -> None:
         schemathesis.openapi.format(name, strategy)
     schemathesis.openapi.media_type("application/json-patch+json", PATCH)
     schemathesis.openapi.media_type("application/json-patch-query+json", PATCH)
-    for media in ("application/json-patch+json", "application/json-patch-query+json"):
-        schemathesis.serializer(media)(patched)
     schemathesis.openapi.media_type("text/csv", CSV)
     schemathesis.openapi.media_type("application/xml", XML)
     schemathesis.openapi.media_type("text/xml", XML)
     schemathesis.hook("flatmap_case")(creations)
     schemathesis.hook("map_case")(by_the_rules)
+    schemathesis.hook("before_add_examples")(examples_by_the_rules)
 
 
 def exact(document: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +130,9 @@ def with_bulk(document: dict[str, Any], path: str, bodies: Sequence[dict[str, An
     document."""
     operation = document["paths"][path].get("patch")
     if operation is not None:
+        # Examples inside of the resource would become bodies, and of a patch only bytes are taken.
+        for content in operation["requestBody"]["content"].values():
+            content["schema"]["items"]["properties"]["value"] = {"type": "object"}
         operation[BULK] = [{"op": "add", "path": "/", "value": body} for body in bodies]
 
 
@@ -175,6 +172,12 @@ def by_the_rules(context: HookContext, case: Case[Any]) -> Case[Any]:
     elif isinstance(body, dict) and "metric" in body and "rating" in body:
         body["rating"] = 1 + body["rating"] % 5
     return case
+
+
+def examples_by_the_rules(context: HookContext, examples: list[Case[Any]]) -> None:
+    """The same for the cases that are made of the file's own examples."""
+    for case in examples:
+        by_the_rules(context, case)
 
 
 @schemathesis.check
