@@ -1,6 +1,6 @@
 """schemathesis against every exported OpenAPI file: every operation and check, on seeded data, with tokens asked for.
 
-    .venv/bin/python tests/judges/fuzz.py [--examples 500] [--only TMF629] [--phases fuzzing,stateful] [--minutes 10]
+    .venv/bin/python tests/judges/fuzz.py [--examples 500] [--only TMF629] [--path REGEX] [--phases fuzzing,stateful] [--minutes 10]
 
 Each component is a process of its own behind a socket. Prints per API: operations, calls, failures; then each failure
 with its curl line. Ends with 1 when anything failed.
@@ -149,6 +149,8 @@ def judge(document: Document, address: str, token: str, arguments: argparse.Name
             "--generation-database", "none", "--generation-allow-x00", "false",
             "--report", "json", "--report-json-path", "report.json",
         ]  # fmt: skip
+        if arguments.path:
+            command += ["--include-path-regex", arguments.path]
         if arguments.minutes:
             command += ["--max-time", str(int(arguments.minutes * 60))]
         if arguments.no_shrink:
@@ -219,6 +221,7 @@ def main() -> int:
     )
     parser.add_argument("--phases", default=PHASES)
     parser.add_argument("--minutes", type=float, help="time limit per file; without, all examples are made")
+    parser.add_argument("--path", default="", metavar="REGEX", help="only the operations of these paths")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-shrink", action="store_true", help="do not look for the smallest failing request")
     arguments = parser.parse_args()

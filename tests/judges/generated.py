@@ -166,7 +166,8 @@ def by_the_rules(context: HookContext, case: Case[Any]) -> Case[Any]:
             case.query["mapping"] = MAPPING
     elif isinstance(body, dict) and "contributors" in body:
         body["contributors"] = CONTRIBUTORS
-        body["subjectType"] = "person"
+        if "subjectType" in body:  # no patch changes it
+            body["subjectType"] = "person"
         if body.get("weights"):
             body["weights"] |= {"mean": 0.75, "lowDecile": 0.25}
     elif isinstance(body, dict) and "metric" in body and "rating" in body:

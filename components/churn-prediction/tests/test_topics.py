@@ -105,6 +105,14 @@ def test_who_listens_to_a_topic_can_be_sorted_and_selected(app: Running) -> None
     assert_tmf_error(app.get(f"{one}/hub?sort=other.thing"), 400)
 
 
+def test_a_registration_at_a_topic_is_judged_whole(app: Running) -> None:
+    one = topic(app)
+    for wrong in ({"@type": 5}, {"@schemaLocation": False}, {"query": 1}):
+        told = app.post(f"{one}/hub", {"callback": "http://127.0.0.1/wrong", **wrong})
+        assert assert_tmf_error(told, 400)["attribute"] == next(iter(wrong))
+    assert app.get(f"{one}/hub").json() == []
+
+
 def test_below_a_topic_that_is_not_there_is_nothing(app: Running) -> None:
     for answer in (app.get(f"{TOPIC}/missing/event"), app.post(f"{TOPIC}/missing/event", DRIFT)):
         assert_tmf_error(answer, 404)

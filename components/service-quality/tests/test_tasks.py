@@ -18,7 +18,7 @@ PROBLEM = f"{API}/serviceProblem"
 def made(app: Running, **changes: Any) -> Doc:
     party = {"role": "originator", "partyOrPartyRole": {"id": "noc", "@referredType": "Organization"}}
     body = {"@type": "ServiceProblem", "category": "c", "priority": 1, "description": "d", "reason": "r", **changes}
-    answer = app.post(PROBLEM, {**body, "originatorParty": party})
+    answer = app.post(PROBLEM, {"originatorParty": party, **body})
     assert answer.status_code == 201, answer.text
     doc: Doc = answer.json()
     return doc
@@ -38,6 +38,19 @@ def now(app: Running, problem: Doc) -> Doc:
 
 def ref(problem: Doc) -> Doc:
     return {"@type": "ServiceProblemRef", "id": problem["id"], "href": problem["href"]}
+
+
+def test_a_party_that_is_a_role_alone_is_shown_in_v4_without_an_id_which_its_file_does_not_promise(
+    app: Running,
+) -> None:
+    party = {"@type": "RelatedPartyRefOrPartyRoleRef", "role": "originator"}
+    problem = made(app, originatorParty=party)
+    shown = app.get(f"{PROBLEM}/{problem['id']}".replace("/v5/", "/v4/")).json()["originatorParty"]
+    assert shown["role"] == "originator" and "id" not in shown
+    api = next(a for a in component.apis if a.name == "serviceProblemManagement")
+    schemas = component.openapi_file(api, "v4")["components"]["schemas"]
+    assert "id" not in schemas["ReferredPartyV4"].get("required", [])
+    assert "id" in schemas["ReferredPartyV4_Create"]["required"]
 
 
 def test_a_problem_counts_its_services_until_somebody_gives_another_number(app: Running) -> None:

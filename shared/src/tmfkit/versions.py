@@ -284,11 +284,16 @@ def _compare(old: type[BaseModel], new: type[BaseModel], found: Unsure, seen: se
         if (renamed and renamed.down) or issubclass(inside[1], Related) != issubclass(inside[0], Related):
             flat_id = model_fields(inside[0]).get("id")
             sure = {"id"} if flat_id is not None and flat_id.is_required() else set()
-            for model in inside:
-                _all_unsure(model, sure, found, seen)
+            _all_unsure(inside[0], sure if _identified(inside[1]) else set(), found, seen)
+            _all_unsure(inside[1], sure, found, seen)
         else:
             _compare(*inside, found, seen)
     found[new] |= {name for name, info in new_fields.items() if info.is_required() and name not in demanded}
+
+
+def _identified(shape: type[BaseModel]) -> bool:
+    """Whether a party is always told of: v5 may name a role alone, and v4 then has no id to show."""
+    return not issubclass(shape, Related) or model_fields(shape)[shape.inner].is_required()
 
 
 def _all_unsure(model: type[BaseModel], sure: set[str], found: Unsure, seen: set[Any]) -> None:

@@ -28,11 +28,12 @@ from tmfkit.router import Endpoint
 from tmfkit.store import missing
 from tmfkit.types import Document
 from tmfkit.versions import View, view
-from tmfkit.write import Form
+from tmfkit.write import Form, normal
 
 API, VERSION = "AiM", "v4"
 _VIEW = view(replace(EVENT, operations=TASK), VERSION, VERSION)
 FORM = Form(_VIEW)
+HUB_FORM = Form(view(Resource(Hub), VERSION, VERSION))
 _HUB = names_of(Hub)
 _OWN = "SELECT id, doc::text FROM subscription WHERE api = $1 AND version = $2 AND right(query, length($3)) = $3"
 
@@ -77,6 +78,7 @@ class TopicHub(HubEndpoint):
 
     async def _checked(self, sent: Any) -> tuple[str, str, bool]:
         callback, query, append = await super()._checked(sent)
+        normal(HUB_FORM.create_model, sent)
         return callback, within(query, self.condition), append
 
     async def list_(self, scope: Scope, send: Send, origin: str) -> None:
@@ -176,7 +178,7 @@ def described(document: Document) -> Document:
     for method in ("post", "patch"):
         del paths["/event"][method]
     schemas["Hub"] = Hub.model_json_schema()
-    schemas["Hub_Create"] = Form(view(Resource(Hub), VERSION, VERSION)).create_model.model_json_schema()
+    schemas["Hub_Create"] = HUB_FORM.create_model.model_json_schema()
     one = {"application/json": {"schema": reference("Hub")}}
     selected = {"anyOf": [reference("Hub"), reference("Selection")]}
     listed = {"application/json": {"schema": {"type": "array", "items": selected}}}
