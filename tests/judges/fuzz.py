@@ -1,6 +1,6 @@
 """schemathesis against every exported OpenAPI file: every operation and check, on seeded data, with tokens asked for.
 
-    .venv/bin/python tests/judges/fuzz.py [--examples 500] [--only TMF629] [--path REGEX] [--phases fuzzing] [--minutes 10]
+    .venv/bin/python tests/judges/fuzz.py [--examples 500] [--only TMF629] [--path REGEX] [--phases fuzzing,stateful]
 
 Each component is a process of its own behind a socket. Prints per API: operations, calls, failures; then each failure
 with its curl line. Ends with 1 when anything failed.
