@@ -157,6 +157,8 @@ def by_the_rules(context: HookContext, case: Case[Any]) -> Case[Any]:
     if meta is None or not meta.generation.mode.is_positive:
         return case
     body: Any = case.body
+    if "experienceIndexSpecification" in case.path and isinstance(body, dict) and isinstance(body.get("weights"), dict):
+        body["weights"] |= {"mean": 0.75, "lowDecile": 0.25}
     bulk = case.operation.definition.raw.get(BULK)
     if bulk is not None and isinstance(body, bytes):
         case.body = bulk
@@ -168,8 +170,6 @@ def by_the_rules(context: HookContext, case: Case[Any]) -> Case[Any]:
         body["contributors"] = CONTRIBUTORS
         if "subjectType" in body:  # no patch changes it
             body["subjectType"] = "person"
-        if body.get("weights"):
-            body["weights"] |= {"mean": 0.75, "lowDecile": 0.25}
     elif isinstance(body, dict) and "metric" in body and "rating" in body:
         body["rating"] = 1 + body["rating"] % 5
     return case

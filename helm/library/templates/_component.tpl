@@ -143,7 +143,7 @@ spec:
       {{- $set := index $.Values.dependencies . }}
       - name: {{ . | lower }}
         id: {{ $set.id }}
-        required: false
+        required: true
         specification:
           - url: {{ tpl $set.specificationUrl $ | quote }}
             version: {{ $set.version | quote }}
