@@ -54,7 +54,7 @@ def version(chart: str, revision: str = "") -> str:
 def before(chart: str, folder: Path) -> Path | None:
     """The chart as it was in its last commit with another version, with its library; None if it never had one."""
     present = version(chart)
-    for revision in git("log", "--format=%H", "--", f"helm/{chart}/Chart.yaml").decode().split():
+    for revision in git("log", "--format=%H", "--", "helm").decode().split():
         found = version(chart, revision)
         if found and found != present:
             with tarfile.open(fileobj=io.BytesIO(git("archive", revision, "helm"))) as archive:
